@@ -1,0 +1,3 @@
+//! The `sortition` binary.
+
+fn main() {}

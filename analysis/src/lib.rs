@@ -1,1 +1,15 @@
-//! See the package description.
+//! Statistics (pure) and the batch pipeline that turns the event lake into reports.
+//!
+//! Reading order: [`plan`] says what must be answered, [`pipeline`] reads the lake and reduces it to
+//! the sufficient statistics of [`stats`], [`methods`] turn those into estimates, [`report`] is what
+//! is handed in. [`power`] plans sample sizes, [`stats_cli`] offers the same methods as JSON lines.
+//!
+//! Not here: the database (a plan comes in by object storage, a report goes out by the public API)
+//! and assignment (`eval-core`).
+#![forbid(unsafe_code)]
+
+pub mod plan;
+pub mod report;
+pub mod stats;
+pub mod methods;
+pub mod power;

@@ -1,0 +1,115 @@
+//! Units needed per arm to detect an effect.
+//!
+//! # Question          How many units must each arm have, to find an effect of this size?
+//! # Input             baseline, effect, two-sided alpha, power, allocation (treatment / control)
+//! # Formula           mean: `n_c = (z_{1−α/2} + z_power)² (v_c + v_t / r) / d²`;
+//!                     proportions (pooled under the null, Fleiss):
+//!                     `n_c = (z_{1−α/2} √((r+1) p̄q̄) + z_power √(r p_c q_c + p_t q_t))² / (r d²)`,
+//!                     `p̄ = (p_c + r p_t)/(r + 1)`
+//! # Assumes           normal statistics; the arms' variances as given
+//! # Numerics          answers are real numbers, for the caller to round up; inputs that allow no
+//!                     answer give `None`
+//! # Reference         Fleiss, Levin, Paik (2003), Statistical Methods for Rates and Proportions,
+//!                     eq. 4.14; statsmodels `NormalIndPower`; `tests/golden/power.json`
+
+use crate::methods::normal;
+
+/// What a sample size must satisfy.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Design {
+    /// Two-sided significance level, in (0, 1).
+    pub alpha: f64,
+    /// Chance to detect the effect, in (0, 1).
+    pub power: f64,
+    /// Units of the treatment for each unit of the control.
+    pub ratio: f64,
+}
+
+impl Default for Design {
+    /// Two-sided 5 %, power 80 %, equal arms.
+    fn default() -> Self {
+        Self { alpha: 0.05, power: 0.8, ratio: 1.0 }
+    }
+}
+
+impl Design {
+    /// Critical value of the test and of the power, if the design is one.
+    fn quantiles(self) -> Option<(f64, f64)> {
+        let inside = |p: f64| p > 0.0 && p < 1.0;
+        (inside(self.alpha) && inside(self.power) && self.ratio > 0.0 && self.ratio.is_finite())
+            .then(|| (normal::isf(self.alpha / 2.0), normal::isf(1.0 - self.power)))
+    }
+
+    /// Units of the treatment, given those of the control (both before rounding up).
+    pub fn treatment_units(self, control_units: f64) -> f64 {
+        control_units * self.ratio
+    }
+}
+
+/// Units of the control arm needed to find the absolute difference `effect` of two means with the
+/// given variances of one unit; not rounded. `None` when there is no answer (no effect, no variance
+/// known, a level outside (0, 1)).
+pub fn required_per_arm_mean(
+    variance_control: f64,
+    variance_treatment: f64,
+    effect: f64,
+    design: Design,
+) -> Option<f64> {
+    let (z_alpha, z_power) = design.quantiles()?;
+    if !(variance_control >= 0.0 && variance_treatment >= 0.0) {
+        return None;
+    }
+    let variance = variance_control + variance_treatment / design.ratio;
+    answer((z_alpha + z_power).powi(2) * variance / (effect * effect))
+}
+
+/// Units of the control arm needed to tell the shares `control` and `treatment` apart by the pooled
+/// test; not rounded. `None` when there is no answer (equal shares, a share outside [0, 1]).
+pub fn required_per_arm_proportion(control: f64, treatment: f64, design: Design) -> Option<f64> {
+    let (z_alpha, z_power) = design.quantiles()?;
+    let share = |p: f64| (0.0..=1.0).contains(&p);
+    if !share(control) || !share(treatment) {
+        return None;
+    }
+    let r = design.ratio;
+    let pooled = (control + r * treatment) / (r + 1.0);
+    let under_null = ((r + 1.0) * pooled * (1.0 - pooled)).sqrt();
+    let under_effect = (r * control * (1.0 - control) + treatment * (1.0 - treatment)).sqrt();
+    let effect = treatment - control;
+    answer((z_alpha * under_null + z_power * under_effect).powi(2) / (r * effect * effect))
+}
+
+fn answer(units: f64) -> Option<f64> {
+    (units.is_finite() && units > 0.0).then_some(units)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_to_twelve_percent_needs_about_3840_units_per_arm() {
+        let units = required_per_arm_proportion(0.10, 0.12, Design::default()).unwrap();
+        assert!((units - 3_840.85).abs() < 0.01, "{units}");
+        let units = required_per_arm_proportion(0.10, 0.102, Design::default()).unwrap();
+        assert!((units - 356_300.0).abs() < 100.0, "{units}");
+    }
+
+    #[test]
+    fn an_unequal_allocation_needs_more_units_in_all() {
+        let equal = required_per_arm_mean(1.0, 1.0, 0.1, Design::default()).unwrap();
+        let design = Design { ratio: 1.0 / 9.0, ..Design::default() };
+        let ramp = required_per_arm_mean(1.0, 1.0, 0.1, design).unwrap();
+        assert!((equal - 1_569.772_1).abs() < 1e-6, "{equal}");
+        assert!(ramp + design.treatment_units(ramp) > 2.0 * equal);
+    }
+
+    #[test]
+    fn no_effect_has_no_sample_size() {
+        assert_eq!(required_per_arm_proportion(0.1, 0.1, Design::default()), None);
+        assert_eq!(required_per_arm_mean(1.0, 1.0, 0.0, Design::default()), None);
+        assert_eq!(required_per_arm_mean(f64::NAN, 1.0, 0.1, Design::default()), None);
+        let impossible = Design { power: 1.0, ..Design::default() };
+        assert_eq!(required_per_arm_mean(1.0, 1.0, 0.1, impossible), None);
+    }
+}

@@ -1,0 +1,248 @@
+//! The report: everything computed about one experiment at one time.
+//!
+//! It has the shape of the results endpoint. Fixed-horizon values are always filled; hiding them
+//! until the horizon is the API's duty, because only readers are bound by it. What is undefined is
+//! `None` (`null`), with a word that says why; it is never 0, 1 or NaN.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Direction, MetricRole, Scale};
+
+/// Body of `POST /api/v1/reports`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportBatch {
+    /// Environment id.
+    pub environment: String,
+    /// Generation of the plan that was followed.
+    pub generation: u64,
+    /// When the computation began; events received later are not in it.
+    pub as_of: Timestamp,
+    /// One report for each experiment of the plan.
+    pub reports: Vec<Report>,
+}
+
+/// Results of one experiment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Experiment id.
+    pub id: String,
+    /// Experiment id, under the name that says so.
+    pub experiment_id: String,
+    /// Experiment name.
+    pub experiment: String,
+    /// Project name.
+    pub project: String,
+    /// Environment id.
+    pub environment: String,
+    /// Generation of the plan that was followed.
+    pub generation: u64,
+    /// When the computation began.
+    pub as_of: Timestamp,
+    /// Whether there is something to decide on.
+    pub status: ReportStatus,
+    /// Phase that the numbers are about.
+    pub phase: u32,
+    /// Config generations seen in the counted exposures, rising.
+    pub generations: Vec<u64>,
+    /// Two-sided significance level.
+    pub alpha: f64,
+    /// Units by variant; units seen in two variants are not among them.
+    pub exposures: BTreeMap<String, u64>,
+    /// Units seen in more than one variant, and therefore left out.
+    pub excluded_multiple_variants: u64,
+    /// Sample-ratio check; `None` when no unit was exposed.
+    pub srm: Option<SrmReport>,
+    /// One entry for each metric, in the order of the plan.
+    pub metrics: Vec<MetricReport>,
+    /// What a reader must know before believing the rest.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+    /// Earlier analyses; filled by whoever keeps them.
+    #[serde(default)]
+    pub looks: Vec<Look>,
+    /// What was planned, quoted.
+    pub planned: Planned,
+}
+
+/// Whether a report has something to decide on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportStatus {
+    /// No unit was exposed.
+    NoData,
+    /// Neither the planned sample nor the planned end is reached.
+    Collecting,
+    /// The horizon is reached, or the experiment is completed.
+    Ready,
+}
+
+/// What the experiment was registered with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Two-sided significance level.
+    pub alpha: f64,
+    /// Planned power.
+    pub power: f64,
+    /// Smallest effect worth detecting on the primary metric.
+    pub min_detectable_effect: Option<f64>,
+    /// Scale of `min_detectable_effect`.
+    pub mde_type: Scale,
+    /// Planned units by variant.
+    pub required_units_per_variant: Option<BTreeMap<String, u64>>,
+    /// Planned end.
+    pub planned_end_at: Option<Timestamp>,
+    /// Start of the current phase.
+    pub phase_started_at: Option<Timestamp>,
+    /// Whether every variant has its planned units.
+    pub sample_reached: bool,
+}
+
+/// Sample-ratio check: do the group sizes fit the split?
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SrmReport {
+    /// Pearson's chi-squared over arms with a positive share.
+    pub statistic: Option<f64>,
+    /// Its fixed-horizon p-value.
+    pub p_value: Option<f64>,
+    /// Always-valid p-value; may be looked at as often as one likes.
+    pub sequential_p_value: Option<f64>,
+    /// Whether the always-valid test is content (p ≥ 0.01).
+    pub passed: bool,
+    /// Units expected by variant.
+    pub expected: BTreeMap<String, f64>,
+}
+
+/// One metric of a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricReport {
+    /// Metric name.
+    pub metric: String,
+    /// What the metric is for in this experiment.
+    pub role: MetricRole,
+    /// `proportion`, `mean`, `ratio`, `quantile`.
+    pub kind: String,
+    /// Whether up is good.
+    #[serde(default)]
+    pub direction: Direction,
+    /// Window after exposure, in milliseconds.
+    #[serde(default)]
+    pub window_ms: Option<i64>,
+    /// Largest value that one unit contributed.
+    #[serde(default)]
+    pub cap: Option<f64>,
+    /// Guardrails: tolerated degradation.
+    #[serde(default)]
+    pub max_degradation: Option<f64>,
+    /// Scale of `max_degradation`.
+    #[serde(default)]
+    pub margin_type: Scale,
+    /// `computed`, or the word that says why there is nothing: `not_computed`.
+    pub status: MetricStatus,
+    /// One entry for each variant, in the order of the plan.
+    pub variants: Vec<VariantReport>,
+}
+
+/// Whether a metric was computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricStatus {
+    /// It was.
+    Computed,
+    /// This version has no right way to do so.
+    NotComputed,
+}
+
+/// One variant's value of a metric and, for a treatment, its comparison with control.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VariantReport {
+    /// Variant key.
+    pub variant: String,
+    /// Units (of the randomized unit type).
+    pub n: u64,
+    /// Mean, share, ratio or quantile.
+    pub value: Option<f64>,
+    /// Standard deviation of the unit's number.
+    pub std_dev: Option<f64>,
+    /// Against control; absent for the control itself.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<Comparison>,
+}
+
+/// A treatment compared with control.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Method's name, as `sortition stats --list` prints it.
+    pub method: String,
+    /// Why `p_value` is null, such as `too_few_units` or `zero_variance`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undefined: Option<String>,
+    /// Treatment − control.
+    pub effect: Option<f64>,
+    /// Standard error of the effect.
+    pub se: Option<f64>,
+    /// Interval of the effect at 1 − alpha.
+    pub ci: Option<[f64; 2]>,
+    /// Effect as a fraction of the control's absolute value.
+    pub lift: Option<f64>,
+    /// Interval of the lift; `None` also when it is unbounded.
+    pub lift_ci: Option<[f64; 2]>,
+    /// Two-sided, uncorrected, fixed-horizon.
+    pub p_value: Option<f64>,
+    /// Corrected: Holm over primaries × treatments, Benjamini–Hochberg over secondaries.
+    pub p_adjusted: Option<f64>,
+    /// Fixed-horizon verdict.
+    pub verdict: Verdict,
+    /// Always-valid values, once they are computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequential: Option<Sequential>,
+}
+
+/// Values that may be looked at at any time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sequential {
+    /// Always-valid p-value.
+    pub p_value: Option<f64>,
+    /// Confidence sequence of the effect.
+    pub ci: Option<[f64; 2]>,
+    /// Confidence sequence of the lift.
+    pub lift_ci: Option<[f64; 2]>,
+    /// Always-valid verdict.
+    pub verdict: Verdict,
+}
+
+/// What a comparison says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The corrected p-value is below alpha.
+    Significant,
+    /// It is not, with the planned sample reached.
+    NotSignificant,
+    /// It is not, and the planned sample is not reached.
+    Underpowered,
+    /// There is not enough to test, or the result is withheld until its horizon.
+    Collecting,
+}
+
+/// Something that a reader must know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Machine-readable word, such as `sample_ratio_mismatch`.
+    pub code: String,
+    /// The same as a sentence.
+    pub detail: String,
+}
+
+/// One earlier analysis.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Look {
+    /// When it was computed.
+    pub as_of: Timestamp,
+    /// Generation of its plan.
+    pub generation: u64,
+    /// Units by variant at that time.
+    pub exposures: BTreeMap<String, u64>,
+}

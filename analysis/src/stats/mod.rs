@@ -1,0 +1,1 @@
+//! Sufficient statistics: the few numbers a method needs, and how they merge.

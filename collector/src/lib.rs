@@ -1,1 +1,4 @@
-//! See the package description.
+//! Events made durable: schema, write-ahead log, duplicates, and the event lake on object storage.
+
+pub mod schema;
+pub mod lake;

@@ -1,0 +1,7 @@
+//! Publishing under contention, crashes and delays, on a local folder and on S3.
+#![expect(clippy::unwrap_used, unreachable_pub, reason = "a test panics when something is missing")]
+
+mod claims;
+mod faults;
+mod s3;
+mod stores;

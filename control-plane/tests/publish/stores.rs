@@ -1,0 +1,51 @@
+//! The stores that the tests run on, and what must hold in every one of them at any time.
+
+use std::sync::Arc;
+
+use control_plane::publish::claim;
+use control_plane::publish::manifest::Manifest;
+use control_plane::publish::upload::ConfigStore;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+
+use crate::s3::S3Server;
+
+/// An empty store and what keeps it alive.
+pub struct Fixture {
+    pub objects: Arc<dyn ObjectStore>,
+    _alive: Box<dyn std::any::Any + Send + Sync>,
+}
+
+impl Fixture {
+    pub fn store(&self) -> ConfigStore {
+        ConfigStore::new(self.objects.clone())
+    }
+}
+
+/// A local folder.
+pub fn local() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let objects = Arc::new(LocalFileSystem::new_with_prefix(folder.path()).unwrap());
+    Fixture { objects, _alive: Box::new(folder) }
+}
+
+/// A bucket of an S3 server that checks signatures.
+pub async fn s3() -> Fixture {
+    let server = S3Server::start().await;
+    Fixture { objects: Arc::new(server.client()), _alive: Box::new(server) }
+}
+
+/// The pointer names an existing manifest and an existing blob with the right hash; answers it.
+pub async fn assert_pointer_is_whole(store: &ConfigStore, environment: &str) -> Option<Manifest> {
+    let pointed = claim::pointer(store, environment).await.unwrap()?;
+    let manifest = claim::manifest(store, environment, pointed.generation).await.unwrap();
+    assert_eq!(manifest.as_ref(), Some(&pointed), "the pointer is a copy of its manifest");
+    let blob = store.read(&Path::from(pointed.object.as_str())).await.unwrap();
+    let blob = blob.expect("the blob that the pointer names exists");
+    assert_eq!(blake3::hash(&blob).to_hex().as_str(), pointed.blake3);
+    assert_eq!(blob.len() as u64, pointed.size);
+    let plan = pointed.plan.as_deref().expect("every manifest names a plan");
+    assert!(store.read(&Path::from(plan)).await.unwrap().is_some(), "the plan exists");
+    Some(pointed)
+}

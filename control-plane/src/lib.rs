@@ -1,3 +1,20 @@
-//! See the package description.
+//! The control plane: people define experiments, flags and what they share through an API; every change is
+//! validated, versioned and published to the edges.
+//!
+//! Reading order: [`definition`] (what people author), `validate/` (which definitions are sound), `lifecycle/`
+//! (how an experiment moves and gets its buckets), [`store`] (SQL), `api/` and `routes.rs` (HTTP), [`publish`]
+//! (definitions → config on object storage).
+//!
+//! Not here: evaluation (`eval-core`), event intake (`collector`), statistics (`analysis`), and the parsing of
+//! flags and environment variables into [`Settings`] (`cli`).
 
+pub mod definition;
+mod error;
+mod settings;
+mod state;
+pub mod store;
 pub mod publish;
+
+pub use error::{ApiError, Problem, Problems, Warning};
+pub use settings::{BootstrapSecrets, Settings};
+pub use state::{AppState, PublishRequest};

@@ -1,0 +1,25 @@
+//! Environments: where a project's experiments and flags are live, such as production and staging.
+
+use super::schema;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An environment as authored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentDefinition {
+    /// Name, unique in its project. It begins the environment's id and cannot change.
+    #[schema(value_type = schema::Slug)]
+    pub name: String,
+    /// What the environment is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 4000)]
+    pub description: Option<String>,
+}
+
+/// What the platform adds to an environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EnvironmentState {
+    /// Salt of the space in which layers are given domain slices.
+    pub domain_salt: String,
+}

@@ -1,0 +1,45 @@
+//! What every request handler shares.
+
+use crate::settings::Settings;
+use crate::store::Db;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Shared state of the service; cheap to clone.
+#[derive(Clone)]
+pub struct AppState {
+    /// The database.
+    pub db: Db,
+    /// Settings of this process.
+    pub settings: Arc<Settings>,
+    /// Where changed environments are announced; see [`crate::publish::request`].
+    pub publish_requests: mpsc::UnboundedSender<PublishRequest>,
+    /// Client for forwarding events to the collector.
+    pub http: reqwest::Client,
+}
+
+/// An environment whose definitions changed.
+///
+/// Losing one loses nothing but time: the database knows which environments changed since they were last
+/// published (`environments.revision` above the published revision).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishRequest {
+    /// Id of the environment.
+    pub environment_id: String,
+    /// Who changed it.
+    pub author: String,
+}
+
+impl AppState {
+    /// State over an open database, and the receiving end of [`AppState::publish_requests`].
+    pub fn new(db: Db, settings: Settings) -> (Self, mpsc::UnboundedReceiver<PublishRequest>) {
+        let (publish_requests, receiver) = mpsc::unbounded_channel();
+        let state = Self {
+            db,
+            settings: Arc::new(settings),
+            publish_requests,
+            http: reqwest::Client::new(),
+        };
+        (state, receiver)
+    }
+}

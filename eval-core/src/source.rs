@@ -346,21 +346,51 @@ impl<'de> Deserialize<'de> for Condition {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let object = ConditionObject::deserialize(deserializer)?;
         match object {
-            ConditionObject { all: Some(parts), any: None, not: None, segment: None, attribute: None, op: None, values: None } => {
-                Ok(Self::All(parts))
-            }
-            ConditionObject { all: None, any: Some(parts), not: None, segment: None, attribute: None, op: None, values: None } => {
-                Ok(Self::Any(parts))
-            }
-            ConditionObject { all: None, any: None, not: Some(part), segment: None, attribute: None, op: None, values: None } => {
-                Ok(Self::Not(part))
-            }
-            ConditionObject { all: None, any: None, not: None, segment: Some(key), attribute: None, op: None, values: None } => {
-                Ok(Self::Segment(key))
-            }
-            ConditionObject { all: None, any: None, not: None, segment: None, attribute: Some(attribute), op: Some(op), values } => {
-                Ok(Self::Compare { attribute, op, values: values.unwrap_or_default() })
-            }
+            ConditionObject {
+                all: Some(parts),
+                any: None,
+                not: None,
+                segment: None,
+                attribute: None,
+                op: None,
+                values: None,
+            } => Ok(Self::All(parts)),
+            ConditionObject {
+                all: None,
+                any: Some(parts),
+                not: None,
+                segment: None,
+                attribute: None,
+                op: None,
+                values: None,
+            } => Ok(Self::Any(parts)),
+            ConditionObject {
+                all: None,
+                any: None,
+                not: Some(part),
+                segment: None,
+                attribute: None,
+                op: None,
+                values: None,
+            } => Ok(Self::Not(part)),
+            ConditionObject {
+                all: None,
+                any: None,
+                not: None,
+                segment: Some(key),
+                attribute: None,
+                op: None,
+                values: None,
+            } => Ok(Self::Segment(key)),
+            ConditionObject {
+                all: None,
+                any: None,
+                not: None,
+                segment: None,
+                attribute: Some(attribute),
+                op: Some(op),
+                values,
+            } => Ok(Self::Compare { attribute, op, values: values.unwrap_or_default() }),
             _ => Err(de::Error::custom(
                 "a condition is one of {all}, {any}, {not}, {segment} or {attribute, op, values}",
             )),

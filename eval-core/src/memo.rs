@@ -1,0 +1,68 @@
+//! What one request has already worked out, so that thousands of experiments share it.
+
+use crate::bucket::PreparedUnit;
+use crate::config::{CompiledConfig, HoldoutId, LayerId, UnitTypeId};
+use crate::context::Context;
+use crate::evaluate::prepare;
+use crate::targeting::NodeId;
+
+/// No bucket yet.
+const UNKNOWN: u16 = u16::MAX;
+
+#[derive(Debug)]
+pub(crate) struct Memo<'c> {
+    units: Vec<Option<PreparedUnit<'c>>>,
+    /// 0 unknown, 1 false, 2 true.
+    conditions: Vec<u8>,
+    layers: Vec<u16>,
+    holdouts: Vec<u16>,
+}
+
+impl<'c> Memo<'c> {
+    pub(crate) fn new(config: &'c CompiledConfig<'c>, context: &'c Context<'c>) -> Self {
+        Self {
+            units: prepare(config, context),
+            conditions: vec![0; config.nodes.len()],
+            layers: vec![UNKNOWN; config.layers.len()],
+            holdouts: vec![UNKNOWN; config.holdouts.len()],
+        }
+    }
+
+    pub(crate) fn prepared(&self, unit_type: UnitTypeId) -> Option<&PreparedUnit<'c>> {
+        self.units.get(usize::from(unit_type.0))?.as_ref()
+    }
+
+    pub(crate) fn condition(&self, id: NodeId) -> Option<bool> {
+        match self.conditions.get(id.0 as usize) {
+            Some(1) => Some(false),
+            Some(2) => Some(true),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn set_condition(&mut self, id: NodeId, holds: bool) {
+        if let Some(known) = self.conditions.get_mut(id.0 as usize) {
+            *known = if holds { 2 } else { 1 };
+        }
+    }
+
+    pub(crate) fn layer_bucket(&self, id: LayerId) -> Option<u16> {
+        self.layers.get(id.0 as usize).copied().filter(|&bucket| bucket != UNKNOWN)
+    }
+
+    pub(crate) fn set_layer_bucket(&mut self, id: LayerId, bucket: u16) {
+        if let Some(known) = self.layers.get_mut(id.0 as usize) {
+            *known = bucket;
+        }
+    }
+
+    pub(crate) fn holdout_bucket(&self, id: HoldoutId) -> Option<u16> {
+        self.holdouts.get(id.0 as usize).copied().filter(|&bucket| bucket != UNKNOWN)
+    }
+
+    pub(crate) fn set_holdout_bucket(&mut self, id: HoldoutId, bucket: u16) {
+        if let Some(known) = self.holdouts.get_mut(id.0 as usize) {
+            *known = bucket;
+        }
+    }
+}

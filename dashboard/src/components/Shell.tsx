@@ -1,0 +1,118 @@
+import { AppShell, Burger, Button, Group, Select } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, Outlet, useNavigate } from "@tanstack/react-router";
+import { listEnvironments, listProjects } from "../api/catalogue";
+import { setSession, type Session } from "../api/session";
+import { Mark } from "./Mark";
+import { useSession } from "./useSession";
+
+const PAGES = [
+  { to: "/experiments", label: "Experiments" },
+  { to: "/flags", label: "Flags" },
+  { to: "/metrics", label: "Metrics" },
+  { to: "/segments", label: "Segments" },
+  { to: "/layers", label: "Layers" },
+] as const;
+
+/** A picker's options, with the chosen one even before the list has arrived. */
+function options(names: string[] | undefined, chosen: string): string[] {
+  return names?.includes(chosen) ? names : [chosen, ...(names ?? [])];
+}
+
+/** The frame of every page: where one is, where one can go, as whom. */
+export function Shell() {
+  const [opened, { toggle, close }] = useDisclosure();
+  const session = useSession();
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const projects = useQuery({ queryKey: ["projects"], queryFn: ({ signal }) => listProjects(signal) });
+  const environments = useQuery({
+    queryKey: ["environments", session?.project],
+    queryFn: ({ signal }) => listEnvironments(signal),
+  });
+  if (session === null) return null;
+
+  /** Everything on screen belongs to the environment: forget it, and start at the list. */
+  async function move(next: Session) {
+    setSession(next);
+    client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "projects" });
+    await navigate({ to: "/experiments" });
+  }
+
+  async function chooseProject(project: string | null) {
+    if (session === null || project === null || project === session.project) return;
+    const list = await listEnvironments(undefined, { ...session, project, environment: "" });
+    const environment = list.find(({ name }) => name === session.environment) ?? list[0];
+    await move({ ...session, project, environment: environment?.name ?? "production" });
+  }
+
+  return (
+    <AppShell
+      header={{ height: 56 }}
+      navbar={{ width: 208, breakpoint: "sm", collapsed: { mobile: !opened } }}
+      padding="lg"
+    >
+      <a className="skip-link" href="#main">
+        Skip to the content
+      </a>
+      <AppShell.Header bg="var(--card-ground)">
+        <Group h="100%" px="md" justify="space-between" wrap="nowrap">
+          <Group gap="sm" wrap="nowrap">
+            <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Menu" />
+            <Mark />
+          </Group>
+          <Group gap="xs" wrap="nowrap">
+            <Select
+              aria-label="Project"
+              data-testid="project"
+              size="xs"
+              w={150}
+              data={options(
+                projects.data?.map(({ name }) => name),
+                session.project,
+              )}
+              value={session.project}
+              onChange={chooseProject}
+              allowDeselect={false}
+            />
+            <Select
+              aria-label="Environment"
+              data-testid="environment"
+              size="xs"
+              w={150}
+              data={options(
+                environments.data?.map(({ name }) => name),
+                session.environment,
+              )}
+              value={session.environment}
+              onChange={(environment) => environment !== null && void move({ ...session, environment })}
+              allowDeselect={false}
+            />
+            <Button
+              size="xs"
+              variant="default"
+              data-testid="sign-out"
+              onClick={() => {
+                setSession(null);
+                client.clear();
+              }}
+            >
+              Sign out
+            </Button>
+          </Group>
+        </Group>
+      </AppShell.Header>
+      <AppShell.Navbar p="sm" bg="var(--card-ground)" aria-label="Pages">
+        {PAGES.map(({ to, label }) => (
+          <Link key={to} to={to} className="nav-link" onClick={close}>
+            {label}
+          </Link>
+        ))}
+      </AppShell.Navbar>
+      <AppShell.Main id="main">
+        <Outlet />
+      </AppShell.Main>
+    </AppShell>
+  );
+}

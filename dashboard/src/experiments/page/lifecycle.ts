@@ -1,0 +1,63 @@
+/** What can be done with an experiment, and what follows from it. */
+import type { ExperimentAction } from "../../api/experiments";
+import type { Experiment, ExperimentStatus } from "../../api/types";
+import { BUCKET_COUNT, bucketsIn } from "../../lib/buckets";
+import { formatCount, formatPercent } from "../../lib/format";
+
+export interface Step {
+  action: ExperimentAction;
+  /** The word on the button. */
+  word: string;
+  /** What it was done, for the notice afterwards. */
+  done: string;
+  danger: boolean;
+}
+
+const START: Step = { action: "start", word: "Start", done: "has started", danger: false };
+const PAUSE: Step = { action: "pause", word: "Pause", done: "is paused", danger: false };
+const RESUME: Step = { action: "resume", word: "Resume", done: "runs again", danger: false };
+const COMPLETE: Step = { action: "complete", word: "Complete", done: "is completed", danger: true };
+const ARCHIVE: Step = { action: "archive", word: "Archive", done: "is archived", danger: true };
+
+const STEPS: Record<ExperimentStatus, readonly Step[]> = {
+  draft: [START, ARCHIVE],
+  scheduled: [PAUSE, COMPLETE],
+  running: [PAUSE, COMPLETE],
+  paused: [RESUME, COMPLETE],
+  completed: [ARCHIVE],
+  archived: [],
+};
+
+/** The steps that are open from a status, the likeliest first. */
+export function stepsFrom(status: ExperimentStatus): readonly Step[] {
+  return STEPS[status];
+}
+
+/** What follows from a step, in sentences that the author can check. */
+export function consequence(action: ExperimentAction, experiment: Experiment): string {
+  const control = experiment.variants.find(({ is_control }) => is_control === true) ?? experiment.variants[0];
+  const controlName = control?.name ?? "the control";
+  const owned = bucketsIn(experiment.layer?.ranges ?? []);
+  switch (action) {
+    case "start":
+      return `${formatPercent((experiment.traffic ?? 100) / 100)} of the units of ${
+        experiment.layer?.name ?? "a layer of its own"
+      } take part as soon as the edges have read the next config. Name, layer, unit and salt are fixed from then on.`;
+    case "pause":
+      return experiment.pause_behaviour === "keep_serving"
+        ? "Nobody new is enrolled. Everyone keeps the variant that they have. The buckets stay taken."
+        : `Everyone gets ${controlName}, and nobody is enrolled, until it is resumed. The buckets stay taken.`;
+    case "resume":
+      return "Units are enrolled again, each in the variant that it had before.";
+    case "complete":
+      return `The experiment ends for good: everyone gets ${controlName}, ${
+        owned > 0
+          ? `its ${formatCount(owned)} of ${formatCount(BUCKET_COUNT)} buckets are free for others,`
+          : "its buckets are free,"
+      } and the results become final once late events have arrived (72 hours).`;
+    case "archive":
+      return experiment.status === "draft"
+        ? "The draft is put away. It was never live, so nobody notices."
+        : "The edges forget the experiment: clients that still ask for it get their own default. Its results stay readable here.";
+  }
+}

@@ -1,0 +1,182 @@
+/** From the API's results to the rows that the scorecard shows. Nothing is decided here: verdicts are the API's. */
+import type {
+  Experiment,
+  Interval,
+  Metric,
+  MetricKind,
+  MetricResult,
+  MetricRole,
+  Results,
+  VariantResult,
+  Verdict,
+} from "../../api/types";
+import type { IconName } from "../../components/Icon";
+import type { Tone } from "../../components/Tag";
+import { formatInterval, formatPercent, formatPValue, formatValue, NOTHING } from "../../lib/format";
+import type { DrawnInterval } from "../../lib/interval";
+
+/** One metric of one treatment, compared with the control. */
+export interface Row {
+  metric: string;
+  kind: MetricKind;
+  /** Whether a fall is good. */
+  lowerIsBetter: boolean;
+  control: VariantResult;
+  treatment: VariantResult;
+  /** The interval that is drawn, of the relative change. */
+  drawn: DrawnInterval | null;
+  /** Whether the drawn interval holds at every look, or only at the planned end. */
+  alwaysValid: boolean;
+  /** Guardrails: the relative change at which the loss is no longer accepted. */
+  margin: number | null;
+  /** Primary metric: the relative change that the plan wants to be able to see. */
+  mde: number | null;
+}
+
+/** The rows of one role. */
+export interface Group {
+  role: MetricRole;
+  title: string;
+  note: string;
+  metrics: { metric: string; kind: MetricKind; lowerIsBetter: boolean; rows: Row[] }[];
+}
+
+const GROUPS: readonly { role: MetricRole; title: string; note: string }[] = [
+  { role: "primary", title: "Primary", note: "decides" },
+  { role: "guardrail", title: "Guardrails", note: "must not get worse" },
+  { role: "secondary", title: "Secondary", note: "exploratory: never decides" },
+];
+
+function drawn(point: number | null | undefined, interval: Interval | undefined): DrawnInterval | null {
+  const [lo, hi] = interval ?? [];
+  if (typeof point !== "number" || typeof lo !== "number" || typeof hi !== "number") return null;
+  return { lo, point, hi };
+}
+
+/** Name of the control: the variant that says so, else the first. */
+export function controlOf(experiment: Pick<Experiment, "variants"> | undefined): string | undefined {
+  const { variants = [] } = experiment ?? {};
+  return (variants.find(({ is_control }) => is_control === true) ?? variants[0])?.name;
+}
+
+function marginOf(metric: string, lowerIsBetter: boolean, experiment: Experiment | undefined): number | null {
+  for (const guardrail of experiment?.guardrail_metrics ?? []) {
+    if (typeof guardrail === "string" || guardrail.metric !== metric) continue;
+    if (typeof guardrail.max_degradation !== "number" || guardrail.margin_type === "absolute") return null;
+    return lowerIsBetter ? guardrail.max_degradation : -guardrail.max_degradation;
+  }
+  return null;
+}
+
+function rowsOf(result: MetricResult, lowerIsBetter: boolean, experiment: Experiment | undefined): Row[] {
+  const controlName = controlOf(experiment);
+  const control = result.variants.find(({ variant }) => variant === controlName) ?? result.variants[0];
+  if (control === undefined) return [];
+  const margin = result.role === "guardrail" ? marginOf(result.metric, lowerIsBetter, experiment) : null;
+  const relativeMde =
+    experiment?.mde_type === "absolute" ? null : (experiment?.min_detectable_effect ?? null);
+  return result.variants
+    .filter((variant) => variant !== control)
+    .map((treatment) => {
+      const early =
+        treatment.verdict === null || treatment.verdict === undefined || treatment.verdict === "collecting";
+      const sequential = early ? drawn(treatment.lift, treatment.sequential?.lift_ci) : null;
+      return {
+        metric: result.metric,
+        kind: result.kind,
+        lowerIsBetter,
+        control,
+        treatment,
+        drawn: sequential ?? drawn(treatment.lift, treatment.lift_ci),
+        alwaysValid: sequential !== null,
+        margin,
+        mde: result.role === "primary" ? relativeMde : null,
+      };
+    });
+}
+
+/** The scorecard's groups, empty ones left out. */
+export function scorecard(
+  results: Results,
+  experiment: Experiment | undefined,
+  catalogue: readonly Metric[] | undefined,
+): Group[] {
+  const falling = new Set(
+    catalogue?.filter(({ direction }) => direction === "decrease").map(({ name }) => name),
+  );
+  return GROUPS.map((group) => ({
+    ...group,
+    metrics: (results.metrics ?? [])
+      .filter(({ role }) => role === group.role)
+      .map((result) => ({
+        metric: result.metric,
+        kind: result.kind,
+        lowerIsBetter: falling.has(result.metric),
+        rows: rowsOf(result, falling.has(result.metric), experiment),
+      })),
+  })).filter(({ metrics }) => metrics.length > 0);
+}
+
+/** A verdict as it is shown: word, sign and colour say the same. */
+export interface VerdictLook {
+  word: string;
+  tone: Tone;
+  icon: IconName;
+}
+
+/** The API's verdict in words, with the direction of what was found. */
+export function verdictLook(row: Row): VerdictLook {
+  const { treatment } = row;
+  const fixed: Verdict = treatment.verdict ?? "collecting";
+  const early = fixed === "collecting" && treatment.sequential?.verdict === "significant";
+  if (fixed === "significant" || early) {
+    const rose = (treatment.effect ?? 0) > 0;
+    const better = rose !== row.lowerIsBetter;
+    return {
+      word: `${early ? "Already significant" : "Significant"}, ${better ? "better" : "worse"}`,
+      tone: better ? "good" : "bad",
+      icon: rose ? "up" : "down",
+    };
+  }
+  if (fixed === "not_significant") return { word: "Not significant", tone: "calm", icon: "dash" };
+  if (fixed === "underpowered") return { word: "Underpowered", tone: "warn", icon: "warn" };
+  return { word: "Collecting", tone: "info", icon: "clock" };
+}
+
+/** A value of the metric: shares in percent, everything else as it is. */
+export function formatMetricValue(kind: MetricKind, value: number | null | undefined): string {
+  return kind === "proportion" ? formatPercent(value) : formatValue(value);
+}
+
+/** A difference of two values: of shares in percentage points. */
+export function formatDifference(kind: MetricKind, value: number | null | undefined): string {
+  if (kind !== "proportion") return formatValue(value, true);
+  const percent = formatPercent(value, true);
+  return percent === NOTHING ? NOTHING : percent.replace("%", "pp");
+}
+
+/** The confidence level in percent: "95 %". */
+export function confidence(alpha: number | undefined): string {
+  return formatPercent(1 - (alpha ?? 0.05));
+}
+
+/** One row as a sentence, for readers who do not see the drawing. */
+export function describeRow(row: Row, alpha: number | undefined): string {
+  const { treatment } = row;
+  const verdict = verdictLook(row).word.toLowerCase();
+  if (row.drawn === null) {
+    if (typeof treatment.effect !== "number")
+      return `${row.metric} of ${treatment.variant}: nothing to compare yet.`;
+    const interval = formatInterval(treatment.ci, (value) => formatDifference(row.kind, value));
+    return `${row.metric} of ${treatment.variant}: ${formatDifference(row.kind, treatment.effect)}, ${confidence(alpha)} interval ${interval}, ${verdict}. The relative change is not defined.`;
+  }
+  const interval = formatInterval([row.drawn.lo, row.drawn.hi], formatPercent);
+  const which = row.alwaysValid ? "always-valid interval" : "interval";
+  return `${row.metric} of ${treatment.variant}: ${formatPercent(row.drawn.point, true)}, ${confidence(alpha)} ${which} ${interval}, ${verdict}.`;
+}
+
+/** The p-value that may be read, or why there is none yet. */
+export function formatShownPValue(treatment: VariantResult): string {
+  if (typeof treatment.p_value === "number") return formatPValue(treatment.p_value);
+  return treatment.verdict === "collecting" ? "at the horizon" : NOTHING;
+}

@@ -1,0 +1,80 @@
+/** Geometry of the intervals that the scorecard draws on one shared axis. */
+import { scaleLinear } from "d3-scale";
+
+/** A closed interval with its point estimate, all in the unit of the axis. */
+export interface DrawnInterval {
+  lo: number;
+  point: number;
+  hi: number;
+}
+
+/** What one row paints, in pixels from the left. */
+export interface IntervalGeometry {
+  zero: number;
+  point: number;
+  lo: number;
+  hi: number;
+  /** The interval goes on beyond the axis on that side. */
+  clippedLo: boolean;
+  clippedHi: boolean;
+  /** The point itself lies beyond the axis. */
+  pointHidden: boolean;
+}
+
+/** One axis for all rows. */
+export interface SharedAxis {
+  domain: readonly [number, number];
+  width: number;
+  ticks: readonly number[];
+  place: (value: number) => number;
+}
+
+/** Room left and right of the drawing, so that caps and arrows are not cut. Pixels. */
+const PADDING = 8;
+
+/** An interval this many times wider than the median one is clipped rather than allowed to flatten all the others. */
+const CLIP_FACTOR = 4;
+
+function median(sorted: readonly number[]): number {
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+}
+
+/**
+ * The domain that shows zero and every interval, except that very wide intervals are clipped to a few times the median
+ * reach: one metric with little data must not make the others unreadable.
+ */
+export function sharedDomain(intervals: readonly DrawnInterval[]): readonly [number, number] {
+  const finite = intervals.filter(({ lo, hi }) => Number.isFinite(lo) && Number.isFinite(hi));
+  if (finite.length === 0) return [-0.1, 0.1];
+  const reaches = finite.map(({ lo, hi }) => Math.max(Math.abs(lo), Math.abs(hi))).sort((a, b) => a - b);
+  const limit = median(reaches) * CLIP_FACTOR || Number.POSITIVE_INFINITY;
+  const lo = Math.max(-limit, Math.min(0, ...finite.map((interval) => interval.lo)));
+  const hi = Math.min(limit, Math.max(0, ...finite.map((interval) => interval.hi)));
+  if (lo === hi) return [-0.1, 0.1];
+  const margin = (hi - lo) * 0.06;
+  return [lo - margin, hi + margin];
+}
+
+/** The axis of `width` pixels over all intervals. */
+export function sharedAxis(intervals: readonly DrawnInterval[], width: number): SharedAxis {
+  const domain = sharedDomain(intervals);
+  const scale = scaleLinear()
+    .domain(domain)
+    .range([PADDING, width - PADDING]);
+  return { domain, width, ticks: scale.ticks(4), place: (value) => scale(value) };
+}
+
+/** Where one interval lands on the axis. */
+export function placeInterval(interval: DrawnInterval, axis: SharedAxis): IntervalGeometry {
+  const [min, max] = axis.domain;
+  const clamp = (value: number) => axis.place(Math.min(max, Math.max(min, value)));
+  return {
+    zero: axis.place(0),
+    point: clamp(interval.point),
+    lo: clamp(interval.lo),
+    hi: clamp(interval.hi),
+    clippedLo: interval.lo < min,
+    clippedHi: interval.hi > max,
+    pointHidden: interval.point < min || interval.point > max,
+  };
+}

@@ -1,0 +1,5 @@
+/** A random identifier of 32 hex digits. `crypto.randomUUID` is missing where the page is served without TLS. */
+export function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,97 @@
+import { Switch, Table, Text } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { listFlags, switchFlag } from "../api/catalogue";
+import { asProblem } from "../api/problem";
+import type { Flag } from "../api/types";
+import { CataloguePage } from "../components/CataloguePage";
+import { Confirm } from "../components/Confirm";
+
+function FlagSwitch({ flag }: { flag: Flag }) {
+  const [asking, setAsking] = useState(false);
+  const client = useQueryClient();
+  const change = useMutation({
+    mutationFn: () => switchFlag(flag.key, !flag.enabled),
+    onSuccess: async () => {
+      setAsking(false);
+      await client.invalidateQueries({ queryKey: ["flags"] });
+      notifications.show({ message: `${flag.key} is ${flag.enabled ? "off" : "on"}.` });
+    },
+    onError: (error) => {
+      notifications.show({
+        color: "red",
+        title: "The flag was not changed",
+        message: asProblem(error).detail,
+      });
+    },
+  });
+  return (
+    <>
+      <Switch
+        checked={flag.enabled}
+        onChange={() => setAsking(true)}
+        label={flag.enabled ? "On" : "Off"}
+        aria-label={`${flag.key} enabled`}
+        data-testid={`flag-switch-${flag.key}`}
+      />
+      <Confirm
+        opened={asking}
+        title={flag.enabled ? `Switch ${flag.key} off?` : `Switch ${flag.key} on?`}
+        action={flag.enabled ? "Switch off" : "Switch on"}
+        danger={flag.enabled}
+        busy={change.isPending}
+        onConfirm={() => change.mutate()}
+        onCancel={() => setAsking(false)}
+      >
+        <Text size="sm">
+          {flag.enabled
+            ? `Everyone gets the off variant "${flag.off_variant}" as soon as the edges have read the next config. Rules and experiments of this flag stop deciding.`
+            : "Its rules decide again as soon as the edges have read the next config."}
+        </Text>
+      </Confirm>
+    </>
+  );
+}
+
+/** Flags, and their kill switches. */
+export function FlagsPage() {
+  return (
+    <CataloguePage
+      title="Flags"
+      lead="Values that can change without a deployment. The switch is the kill switch: off serves the off variant to everyone."
+      queryKey="flags"
+      load={listFlags}
+      empty="Create them with POST /api/v1/flags."
+    >
+      {(flags) => (
+        <Table verticalSpacing="sm" data-testid="flags">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Key</Table.Th>
+              <Table.Th>Enabled</Table.Th>
+              <Table.Th>Type</Table.Th>
+              <Table.Th>Variants</Table.Th>
+              <Table.Th className="numeric">Rules</Table.Th>
+              <Table.Th>Otherwise</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {flags.map((flag) => (
+              <Table.Tr key={flag.key} data-testid="flag-row">
+                <Table.Td fw={600}>{flag.key}</Table.Td>
+                <Table.Td>
+                  <FlagSwitch flag={flag} />
+                </Table.Td>
+                <Table.Td>{flag.type}</Table.Td>
+                <Table.Td>{flag.variants.map(({ name }) => name).join(", ")}</Table.Td>
+                <Table.Td className="numeric">{flag.rules?.length ?? 0}</Table.Td>
+                <Table.Td>{flag.default_variant}</Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      )}
+    </CataloguePage>
+  );
+}

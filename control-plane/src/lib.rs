@@ -13,6 +13,7 @@ mod error;
 mod settings;
 mod state;
 pub mod store;
+pub mod power;
 pub mod publish;
 
 pub use error::{ApiError, Problem, Problems, Warning};

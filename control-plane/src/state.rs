@@ -1,5 +1,6 @@
 //! What every request handler shares.
 
+use crate::publish::Publisher;
 use crate::settings::Settings;
 use crate::store::Db;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub struct AppState {
     pub settings: Arc<Settings>,
     /// Where changed environments are announced; see [`crate::publish::request`].
     pub publish_requests: mpsc::UnboundedSender<PublishRequest>,
+    /// Compiles environments and puts them on object storage.
+    pub publisher: Publisher,
     /// Client for forwarding events to the collector.
     pub http: reqwest::Client,
 }
@@ -31,15 +34,20 @@ pub struct PublishRequest {
 }
 
 impl AppState {
-    /// State over an open database, and the receiving end of [`AppState::publish_requests`].
-    pub fn new(db: Db, settings: Settings) -> (Self, mpsc::UnboundedReceiver<PublishRequest>) {
+    /// State over an open database, and the receiving end of [`AppState::publish_requests`], which
+    /// [`crate::publish::queue::run`] takes. Fails when the settings name no store.
+    pub fn new(
+        db: Db,
+        settings: Settings,
+    ) -> anyhow::Result<(Self, mpsc::UnboundedReceiver<PublishRequest>)> {
         let (publish_requests, receiver) = mpsc::unbounded_channel();
         let state = Self {
+            publisher: Publisher::new(db.clone(), &settings)?,
             db,
             settings: Arc::new(settings),
             publish_requests,
             http: reqwest::Client::new(),
         };
-        (state, receiver)
+        Ok((state, receiver))
     }
 }

@@ -12,7 +12,9 @@ pub mod tokens;
 pub mod history;
 pub mod idempotency;
 pub mod snapshot;
+pub mod publications;
+pub mod reports;
 
 pub use db::{Arg, Db, Row, Tx};
 pub use resource::{Resource, Versioned};
-pub use snapshot::{EnvironmentSnapshot, load_environment};
+pub use snapshot::{EnvironmentSnapshot, load_environment, load_environment_in};

@@ -228,16 +228,21 @@ pub async fn list_below(
     .collect()
 }
 
-/// Ids of environments with a pending publication.
-pub async fn environments_with_pending(tx: &mut Tx) -> anyhow::Result<Vec<String>> {
+/// Ids of environments whose definitions are newer than what is live of them, or that have a pending
+/// publication.
+pub async fn environments_to_publish(tx: &mut Tx) -> anyhow::Result<Vec<String>> {
     tx.fetch_all(
-        "SELECT DISTINCT environment_id FROM publications WHERE state = 'pending'
-         ORDER BY environment_id",
+        "SELECT id FROM environments
+         WHERE revision > COALESCE((SELECT revision FROM publications
+                 WHERE environment_id = environments.id AND state = 'live'
+                 ORDER BY generation DESC LIMIT 1), -1)
+             OR id IN (SELECT environment_id FROM publications WHERE state = 'pending')
+         ORDER BY id",
         [],
     )
     .await?
     .iter()
-    .map(|row| Ok(row.text("environment_id")?))
+    .map(|row| Ok(row.text("id")?))
     .collect()
 }
 

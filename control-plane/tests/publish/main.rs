@@ -3,5 +3,7 @@
 
 mod claims;
 mod faults;
+mod publications;
 mod s3;
 mod stores;
+mod world;

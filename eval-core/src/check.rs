@@ -72,7 +72,7 @@ fn bound_conditions(config: &mut CompiledConfig<'_>, faults: &mut Vec<Fault>) {
         let size = node_size(config, at, &sizes);
         match size {
             Some(size) if size.0 <= MAX_CONDITION_SIZE && size.1 <= MAX_CONDITION_DEPTH => {
-                sizes.push(size)
+                sizes.push(size);
             }
             _ => {
                 if let Some(node) = config.nodes.get_mut(at) {

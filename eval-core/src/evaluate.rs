@@ -663,17 +663,16 @@ impl<'c> Request<'c> {
             return None;
         }
         let key = self.list_key?;
+        let name = self.unit_type_name(unit_type);
+        // A switchback's slice is not the request's unit of that type, so it is neither kept nor taken from what is kept.
+        let plain = self.context.unit_id(name) == Some(unit);
         let fingerprint = match self.fingerprint {
-            Some((known, fingerprint)) if known == unit_type => fingerprint,
-            _ => {
-                let fingerprint = unit_fingerprint(key, self.unit_type_name(unit_type), unit);
-                // A switchback's slices are not the request's unit, so only plain ids are worth keeping.
-                if self.context.unit_id(self.unit_type_name(unit_type)) == Some(unit) {
-                    self.fingerprint = Some((unit_type, fingerprint));
-                }
-                fingerprint
-            }
+            Some((known, fingerprint)) if plain && known == unit_type => fingerprint,
+            _ => unit_fingerprint(key, name, unit),
         };
+        if plain {
+            self.fingerprint = Some((unit_type, fingerprint));
+        }
         self.config.position(list, &fingerprint)
     }
 

@@ -362,7 +362,9 @@ pub(super) fn collect_attributes<'s>(
 ) {
     match condition {
         Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().for_each(|part| collect_attributes(part, into))
+            for part in parts {
+                collect_attributes(part, into);
+            }
         }
         Condition::Not(part) => collect_attributes(part, into),
         Condition::Compare { attribute, .. } => {
@@ -376,7 +378,9 @@ pub(super) fn collect_attributes<'s>(
 pub(super) fn collect_segments<'s>(condition: &'s Condition, into: &mut Vec<&'s str>) {
     match condition {
         Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().for_each(|part| collect_segments(part, into))
+            for part in parts {
+                collect_segments(part, into);
+            }
         }
         Condition::Not(part) => collect_segments(part, into),
         Condition::Segment(key) => into.push(key),

@@ -1,1 +1,31 @@
-//! See the package description.
+//! The edge of Sortition: a portable HTTP service over the evaluator, and the two shells that it runs in.
+//!
+//! The service ([`service`], [`routes`]) is synchronous and pure but for its cache: a request goes in, an answer comes out of memory.
+//! It decides what to load and what to forward; the shells do the I/O: `cloudflare` in a Worker (compiled to Wasm, driven by
+//! `shim/index.js`), `native` as an HTTP server of its own.
+//!
+//! What is not here: evaluation (`eval-core`), the making and publishing of configs (`control-plane`), the durability of events
+//! (`collector`). The edge knows no database.
+
+pub mod request;
+pub mod response;
+pub mod service;
+pub mod routes;
+mod auth;
+mod context;
+pub mod evaluate;
+pub mod ofrep;
+pub mod bundle;
+pub mod events;
+pub mod health;
+pub mod config;
+pub mod environments;
+pub mod exposures;
+
+#[cfg(target_arch = "wasm32")]
+mod cloudflare;
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use native::{Settings, run, serve};

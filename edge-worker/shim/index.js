@@ -1,0 +1,149 @@
+// The Worker's entry point: reads what the service needs from a request, makes one call into Wasm, and writes the answer.
+//
+// The service itself is Rust (edge-worker/src). What stands here is what Rust cannot do: turn JavaScript objects into text and bytes
+// cheaply, and go on after a trap. A trap ends a Wasm instance for good, so it is caught, the request is answered with the defaults,
+// and the instance is replaced by a fresh one, which loads its config again.
+
+import wasm from "./edge_worker_bg.wasm";
+import { __wbg_reset_state, answer, background, forward, initSync, load, start } from "./edge_worker.js";
+
+initSync({ module: wasm });
+
+const ANSWER = 0;
+const LOAD = 1;
+
+// Largest body that is read, in bytes: a batch of events. The service has a lower limit for everything else.
+const MAX_BODY_BYTES = 5 * 1024 * 1024;
+// Loads that one request may have to wait for: of the environment that its key names, and of the default one.
+const MAX_LOADS = 2;
+
+const NO_BODY = new Uint8Array(0);
+const text = new TextDecoder();
+
+let isStarted = false;
+
+export default {
+  async fetch(request, env, ctx) {
+    if (!isStarted) {
+      start(env);
+      isStarted = true;
+    }
+    const head = readHead(request);
+    const body = await readBody(request);
+    try {
+      for (let n_loads = 0; n_loads <= MAX_LOADS; n_loads++) {
+        const frame = answer(head, body ?? NO_BODY, body === null, Date.now());
+        switch (frame[0]) {
+          case ANSWER:
+            return respond(frame, request, env, ctx);
+          case LOAD:
+            await load(env, text.decode(frame.subarray(8)));
+            break;
+          default:
+            return respond(await forward(env, head, body), request, env, ctx);
+        }
+      }
+      throw new Error("the environment could not be loaded");
+    } catch (error) {
+      replaceInstance(error);
+      return failOpen(request);
+    }
+  },
+};
+
+// Method, path, query and headers, one a line: a single string crosses into Wasm. The order is that of `Headers::NAMES` in request.rs.
+function readHead(request) {
+  const { method, url, headers } = request;
+  const pathStart = url.indexOf("/", url.indexOf("//") + 2);
+  const queryStart = url.indexOf("?", pathStart);
+  const path = queryStart < 0 ? url.slice(pathStart) : url.slice(pathStart, queryStart);
+  const query = queryStart < 0 ? "" : url.slice(queryStart + 1);
+  return `${method}\n${path}\n${query}\n${headers.get("authorization") ?? ""}\n${headers.get("x-sdk-key") ?? ""}\n${
+    headers.get("x-api-key") ?? ""
+  }\n${headers.get("if-none-match") ?? ""}\n${headers.get("origin") ?? ""}\n${headers.get("content-type") ?? ""}\n${
+    headers.get("content-encoding") ?? ""
+  }`;
+}
+
+// The body, or null when it is too large to be read. A length that is announced is believed only when it is too large: a body without
+// one is counted while it arrives.
+async function readBody(request) {
+  if (request.body === null) return NO_BODY;
+  const length = request.headers.get("content-length");
+  if (length !== null) {
+    return Number(length) > MAX_BODY_BYTES ? null : new Uint8Array(await request.arrayBuffer());
+  }
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of request.body) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) return null;
+    chunks.push(chunk);
+  }
+  const body = new Uint8Array(size);
+  let at = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, at);
+    at += chunk.length;
+  }
+  return body;
+}
+
+// Header texts repeat, so each is taken apart once. Values that differ per request (tags, origins) keep the map small by clearing it.
+const parsedHeaders = new Map();
+
+function parseHeaders(bytes) {
+  const lines = text.decode(bytes);
+  let headers = parsedHeaders.get(lines);
+  if (headers === undefined) {
+    headers = lines
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => {
+        const colon = line.indexOf(": ");
+        return [line.slice(0, colon), line.slice(colon + 2)];
+      });
+    if (parsedHeaders.size >= 256) parsedHeaders.clear();
+    parsedHeaders.set(lines, headers);
+  }
+  return headers;
+}
+
+// The layout of a frame is described in edge-worker/src/cloudflare/frame.rs.
+function respond(frame, request, env, ctx) {
+  if (frame[1] === 1) ctx.waitUntil(background(env).catch(replaceInstance));
+  const status = frame[2] | (frame[3] << 8);
+  const bodyStart = 8 + (frame[4] | (frame[5] << 8) | (frame[6] << 16) | (frame[7] << 24));
+  const isEmpty = bodyStart === frame.length || request.method === "HEAD";
+  return new Response(isEmpty ? null : frame.subarray(bodyStart), {
+    status,
+    headers: parseHeaders(frame.subarray(8, bodyStart)),
+  });
+}
+
+function replaceInstance(error) {
+  console.error("worker instance replaced:", error?.stack ?? error);
+  isStarted = false;
+  __wbg_reset_state();
+}
+
+// What a client makes its defaults of, without Wasm.
+function failOpen(request) {
+  const { pathname } = new URL(request.url);
+  const reply = (status, body, type = "application/json") => {
+    const origin = request.headers.get("origin");
+    const headers = { "content-type": type };
+    if (origin !== null) Object.assign(headers, { "access-control-allow-origin": origin, vary: "Origin" });
+    return new Response(JSON.stringify(body), { status, headers });
+  };
+  const flags = "/ofrep/v1/evaluate/flags";
+  if (pathname === "/v1/evaluate") return reply(200, { generation: null, decisions: {} });
+  if (pathname === flags) return reply(200, { flags: [], metadata: { reason: "internal_error" } });
+  if (pathname.startsWith(`${flags}/`)) {
+    const key = pathname.slice(flags.length + 1);
+    return reply(200, { key, reason: "UNKNOWN", variant: "", metadata: { reason: "internal_error", enrolled: false } });
+  }
+  const detail = "the edge could not answer this request; send it again";
+  const problem = { type: "about:blank", title: "Service Unavailable", status: 503, code: "internal_error", detail };
+  return reply(503, problem, "application/problem+json");
+}

@@ -1,0 +1,140 @@
+//! The Worker: what `shim/index.js` calls, and the I/O that only Cloudflare's bindings can do.
+//!
+//! The hot path is one synchronous call, [`answer`]: text and bytes in, one framed byte string out, no promise and no JavaScript
+//! object made or read by Wasm. What needs I/O is asynchronous and rare: [`load`], [`forward`], [`background`]. No future of one request is
+//! ever awaited by another; what they share is plain data in the [`Service`].
+
+#![expect(
+    unreachable_pub,
+    reason = "wasm-bindgen exports what is `pub`, whoever else can reach it"
+)]
+
+mod collector;
+mod frame;
+mod settings;
+mod store;
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Date, Env};
+
+use crate::events::Forwarded;
+use crate::request::{Headers, Request};
+use crate::response::{Answer, Problem};
+use crate::service::{Outcome, Service};
+use settings::WorkerSettings;
+
+struct Isolate {
+    service: Service,
+    settings: WorkerSettings,
+}
+
+thread_local! {
+    static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
+}
+
+/// The isolate's state, made from the first request's bindings; they are the same for all requests of an isolate.
+fn isolate(env: &Env) -> Rc<Isolate> {
+    ISOLATE.with(|cell| {
+        cell.get_or_init(|| {
+            let settings = WorkerSettings::read(env);
+            Rc::new(Isolate { service: Service::new(settings.service.clone()), settings })
+        })
+        .clone()
+    })
+}
+
+fn now_ms() -> i64 {
+    i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Reads the variables and makes the service. To be called once per instance, before anything else.
+#[wasm_bindgen]
+pub fn start(env: &Env) {
+    isolate(env);
+}
+
+/// Answers a request from memory. `head` is method, path, query and the headers of [`Headers::NAMES`], one a line.
+#[wasm_bindgen]
+pub fn answer(head: &str, body: &[u8], body_too_large: bool, now_ms: f64) -> Vec<u8> {
+    let Some(isolate) = ISOLATE.with(|cell| cell.get().cloned()) else {
+        return frame::answer(
+            &Problem::new(500, "not_started", "the Worker was not started").into(),
+            false,
+        );
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a clock in milliseconds fits for 200 million years"
+    )]
+    let now_ms = now_ms as i64;
+    let request = request(head, body, body_too_large, now_ms);
+    match isolate.service.handle(&request) {
+        Outcome::Answer(answer) => {
+            frame::answer(&answer, isolate.service.has_background_work(now_ms))
+        }
+        Outcome::Load(environment) => frame::load(environment.id()),
+        Outcome::Forward(_) => frame::forward(),
+    }
+}
+
+fn request<'r>(head: &'r str, body: &'r [u8], body_too_large: bool, now_ms: i64) -> Request<'r> {
+    let mut lines = head.splitn(4, '\n');
+    Request {
+        method: lines.next().unwrap_or_default(),
+        path: lines.next().unwrap_or_default(),
+        query: lines.next().unwrap_or_default(),
+        headers: Headers::from_lines(lines.next().unwrap_or_default()),
+        body,
+        body_too_large,
+        now_ms,
+    }
+}
+
+/// Loads an environment of which nothing is known yet.
+#[wasm_bindgen]
+pub async fn load(env: Env, environment: String) {
+    let isolate = isolate(&env);
+    let environment = isolate.service.environments().get(&environment, now_ms());
+    store::load(&env, &isolate.settings, &environment).await;
+}
+
+/// Hands events to the collector and answers what it answered.
+#[wasm_bindgen]
+pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
+    let isolate = isolate(&env);
+    let answer: Answer = match isolate.service.handle(&request(&head, &body, false, now_ms())) {
+        Outcome::Forward(forward) => {
+            let content_encoding = forward.content_encoding.as_deref();
+            let sent = collector::post(
+                &isolate.settings,
+                &forward.key,
+                &forward.content_type,
+                content_encoding,
+                &body,
+            )
+            .await;
+            forward.answer(sent.unwrap_or(Forwarded::Unreachable))
+        }
+        Outcome::Answer(answer) => answer,
+        Outcome::Load(_) => {
+            Problem::new(503, "no_config", "the environment was forgotten; send this again").into()
+        }
+    };
+    frame::answer(&answer, isolate.service.has_background_work(now_ms()))
+}
+
+/// Refreshes the environments that are due and sends the exposures that wait. Runs after the answer, in `waitUntil`.
+#[wasm_bindgen]
+pub async fn background(env: Env) {
+    let isolate = isolate(&env);
+    for environment in isolate.service.begin_refreshes(now_ms()) {
+        store::load(&env, &isolate.settings, &environment).await;
+    }
+    if isolate.service.begin_flush(now_ms()) {
+        collector::flush(&isolate.service, &isolate.settings).await;
+        isolate.service.end_flush();
+    }
+}

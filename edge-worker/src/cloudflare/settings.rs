@@ -1,0 +1,59 @@
+//! The Worker's variables and secrets.
+
+use worker::{Bucket, Env};
+
+use crate::service::ServiceConfig;
+
+/// The R2 binding that holds `configs/…`.
+const BUCKET_BINDING: &str = "CONFIGS";
+
+/// What the variables say. A variable that is empty counts as absent, because `wrangler.toml` can only override, not remove.
+#[derive(Debug)]
+pub(super) struct WorkerSettings {
+    pub(super) service: ServiceConfig,
+    /// `SORTITION_CONFIG_URL`: base URL under which `configs/{environment}/latest.json` is served. Used where no R2 bucket is bound as
+    /// `CONFIGS`.
+    pub(super) config_url: Option<String>,
+    /// `SORTITION_COLLECTOR_URL`: base URL of the collector. Without it exposures are not logged and events are refused.
+    pub(super) collector_url: Option<String>,
+}
+
+impl WorkerSettings {
+    pub(super) fn read(env: &Env) -> Self {
+        let text = |name: &str| {
+            env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty())
+        };
+        let url = |name| text(name).map(|url| url.trim_end_matches('/').to_owned());
+        let (config_url, collector_url) =
+            (url("SORTITION_CONFIG_URL"), url("SORTITION_COLLECTOR_URL"));
+        let list_secret = text("SORTITION_LIST_SECRET").and_then(|secret| {
+            let decoded = crate::service::parse_secret(&secret);
+            if decoded.is_none() {
+                worker::console_error!(
+                    "SORTITION_LIST_SECRET is not 32 bytes in hex; lists of unit ids match nobody"
+                );
+            }
+            decoded
+        });
+        let defaults = ServiceConfig::default();
+        Self {
+            service: ServiceConfig {
+                // Environment of keys that name none that exists, and of /readyz.
+                default_environment: text("SORTITION_ENVIRONMENT"),
+                list_secret,
+                refresh_interval_ms: text("SORTITION_REFRESH_INTERVAL_MS")
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(defaults.refresh_interval_ms),
+                has_collector: collector_url.is_some(),
+                has_store: config_url.is_some() || bucket(env).is_some(),
+            },
+            config_url,
+            collector_url,
+        }
+    }
+}
+
+/// The bound bucket, if there is one.
+pub(super) fn bucket(env: &Env) -> Option<Bucket> {
+    env.bucket(BUCKET_BINDING).ok()
+}

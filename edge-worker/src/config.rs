@@ -1,0 +1,153 @@
+//! The compiled config that the edge holds: the blob's bytes and what was decoded out of them, in one owner.
+//!
+//! Decoding borrows its strings from the bytes, so nothing is copied, and a swap drops both together.
+
+use std::sync::Arc;
+
+use eval_core::CompiledConfig;
+use eval_core::blob::{self, DecodeError, Header};
+use serde::Deserialize;
+
+self_cell::self_cell!(
+    struct Cell {
+        owner: Vec<u8>,
+        #[covariant]
+        dependent: Decoded,
+    }
+);
+
+struct Decoded<'b> {
+    header: Header,
+    config: CompiledConfig<'b>,
+}
+
+/// A config in use. Immutable: a refresh replaces the whole.
+pub struct HeldConfig(Cell);
+
+impl std::fmt::Debug for HeldConfig {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "HeldConfig(generation {})", self.generation())
+    }
+}
+
+impl HeldConfig {
+    /// Decodes a blob, which must be of this environment.
+    pub fn decode(bytes: Vec<u8>, environment: &str) -> Result<Self, Refusal> {
+        let cell = Cell::try_new(bytes, |bytes| {
+            blob::decode(bytes)
+                .map(|(header, config)| Decoded { header, config })
+                .map_err(Refusal::Damaged)
+        })?;
+        let held = Self(cell);
+        if held.config().environment() == environment {
+            Ok(held)
+        } else {
+            Err(Refusal::OtherEnvironment(held.config().environment().to_owned()))
+        }
+    }
+
+    /// The blob, header included.
+    pub fn bytes(&self) -> &[u8] {
+        self.0.borrow_owner()
+    }
+
+    /// The header of the blob.
+    pub fn header(&self) -> &Header {
+        &self.0.borrow_dependent().header
+    }
+
+    /// The config.
+    pub fn config(&self) -> &CompiledConfig<'_> {
+        &self.0.borrow_dependent().config
+    }
+
+    /// The number that only grows.
+    pub fn generation(&self) -> u64 {
+        self.header().generation
+    }
+}
+
+/// Why a blob was not taken. What was held before stays.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The bytes are not a whole blob of a format that this build reads.
+    #[error("{0}")]
+    Damaged(DecodeError),
+    /// The blob of another environment lies under this one's path.
+    #[error("the blob is of environment {0:?}")]
+    OtherEnvironment(String),
+    /// The blob's generation is not the one that the pointer names.
+    #[error("the pointer names generation {pointer}, the blob is generation {blob}")]
+    OtherGeneration {
+        /// Generation in the pointer.
+        pointer: u64,
+        /// Generation in the blob.
+        blob: u64,
+    },
+    /// A reader never goes back.
+    #[error("generation {offered} is below the generation {held} that is held")]
+    Older {
+        /// Generation offered.
+        offered: u64,
+        /// Generation held.
+        held: u64,
+    },
+    /// The pointer is not the JSON that publishing writes.
+    #[error("the pointer is not readable: {0}")]
+    Pointer(serde_json::Error),
+    /// The pointer leads outside of the environment's configs.
+    #[error("the pointer names the object {0:?}, which is not one of this environment")]
+    Object(String),
+}
+
+/// `configs/{environment}/latest.json`: which blob is the newest.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Pointer {
+    /// Generation of the blob.
+    pub generation: u64,
+    /// Its key in the object store.
+    pub object: String,
+}
+
+/// Key of the pointer of an environment in the object store.
+pub fn pointer_key(environment: &str) -> String {
+    format!("configs/{environment}/latest.json")
+}
+
+impl Pointer {
+    /// Reads a pointer, which must lead to a blob of this environment.
+    pub fn read(bytes: &[u8], environment: &str) -> Result<Self, Refusal> {
+        let pointer: Self = serde_json::from_slice(bytes).map_err(Refusal::Pointer)?;
+        let name = pointer
+            .object
+            .strip_prefix("configs/")
+            .and_then(|rest| rest.strip_prefix(environment)?.strip_prefix('/'));
+        if name.is_some_and(|name| !name.contains('/') && !name.contains("..")) {
+            Ok(pointer)
+        } else {
+            Err(Refusal::Object(pointer.object))
+        }
+    }
+}
+
+/// What to do about a pointer or blob, given what is held.
+pub(crate) fn accept(
+    held: Option<&Arc<HeldConfig>>,
+    pointer: &Pointer,
+    bytes: Vec<u8>,
+    environment: &str,
+) -> Result<HeldConfig, Refusal> {
+    let offered = HeldConfig::decode(bytes, environment)?;
+    if offered.generation() != pointer.generation {
+        return Err(Refusal::OtherGeneration {
+            pointer: pointer.generation,
+            blob: offered.generation(),
+        });
+    }
+    match held {
+        Some(held) if offered.generation() < held.generation() => {
+            Err(Refusal::Older { offered: offered.generation(), held: held.generation() })
+        }
+        _ => Ok(offered),
+    }
+}

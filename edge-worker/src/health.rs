@@ -1,0 +1,134 @@
+//! `GET /healthz`: the process answers. `GET /readyz`: which configs it holds, how old, and what it refused.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::auth::Refused;
+use crate::environments::{Environment, is_environment_id};
+use crate::request::Request;
+use crate::response::{Answer, Problem, to_json};
+use crate::service::{Outcome, Service};
+
+#[derive(Serialize)]
+struct Readiness<'s> {
+    status: &'static str,
+    /// Of the environment asked for, or the default one.
+    generation: Option<u64>,
+    /// Milliseconds since the config was published.
+    age_ms: Option<i64>,
+    environments: Vec<EnvironmentReadiness<'s>>,
+    exposures: ExposureCounts,
+}
+
+#[derive(Serialize)]
+struct EnvironmentReadiness<'s> {
+    environment: &'s str,
+    generation: Option<u64>,
+    age_ms: Option<i64>,
+    /// Milliseconds since the store last confirmed that nothing newer exists.
+    confirmed_ms_ago: Option<i64>,
+    checked_ms_ago: Option<i64>,
+    last_error: Option<String>,
+    last_refused: Option<RefusedReadiness>,
+    /// The config has lists of unit ids, and this edge no list secret: they match nobody.
+    missing_list_key: bool,
+    /// Damaged entries of the config, which are inactive.
+    faults: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct RefusedReadiness {
+    generation: Option<u64>,
+    object: String,
+    reason: String,
+    ms_ago: i64,
+}
+
+#[derive(Serialize)]
+struct ExposureCounts {
+    pending: usize,
+    suppressed: u64,
+    dropped: u64,
+}
+
+pub(crate) fn healthz() -> Answer {
+    Answer::json(200, br#"{"status":"ok"}"#.to_vec()).with("cache-control", "no-store")
+}
+
+/// 503 until the default environment, or the one in `?environment=`, has a config; 200 when no environment was named, because there is
+/// nothing to wait for.
+pub(crate) fn readyz(service: &Service, request: &Request<'_>) -> Outcome {
+    let asked =
+        request.query_value("environment").or(service.config().default_environment.as_deref());
+    if let Some(id) = asked {
+        if !is_environment_id(id) {
+            let problem = Problem::new(
+                400,
+                "invalid_environment",
+                "the parameter environment is not an environment id",
+            );
+            return Outcome::Answer(problem.into());
+        }
+        if let Err(Refused::Untried(environment)) = service.environment(id, request.now_ms) {
+            return Outcome::Load(environment);
+        }
+    }
+    let environments = service.environments().list();
+    let wanted =
+        asked.and_then(|id| environments.iter().find(|environment| environment.id() == id));
+    let held = wanted.and_then(|environment| environment.held());
+    let is_ready = asked.is_none() || held.is_some();
+    let exposures = service.exposures();
+    let readiness = Readiness {
+        status: if is_ready { "ready" } else { "no_config" },
+        generation: held.as_ref().map(|held| held.generation()),
+        age_ms: held.as_ref().map(|held| request.now_ms - held.header().created_at_ms),
+        environments: environments
+            .iter()
+            .map(|environment| describe(service, environment, request.now_ms))
+            .collect(),
+        exposures: ExposureCounts {
+            pending: exposures.n_pending(),
+            suppressed: exposures.n_suppressed(),
+            dropped: exposures.n_dropped(),
+        },
+    };
+    let status = if is_ready { 200 } else { 503 };
+    Outcome::Answer(Answer::json(status, to_json(&readiness)).with("cache-control", "no-store"))
+}
+
+fn describe<'s>(
+    service: &Service,
+    environment: &'s Arc<Environment>,
+    now_ms: i64,
+) -> EnvironmentReadiness<'s> {
+    let held = environment.held();
+    let status = environment.status();
+    let config = held.as_ref().map(|held| held.config());
+    EnvironmentReadiness {
+        environment: environment.id(),
+        generation: held.as_ref().map(|held| held.generation()),
+        age_ms: held.as_ref().map(|held| now_ms - held.header().created_at_ms),
+        confirmed_ms_ago: status.confirmed_at_ms.map(|at| now_ms - at),
+        checked_ms_ago: status.checked_at_ms.map(|at| now_ms - at),
+        last_error: status.last_error,
+        last_refused: status.last_refused.map(|refused| RefusedReadiness {
+            generation: refused.generation,
+            object: refused.object,
+            reason: refused.reason,
+            ms_ago: now_ms - refused.at_ms,
+        }),
+        missing_list_key: service.config().list_secret.is_none()
+            && config.is_some_and(eval_core::CompiledConfig::has_lists),
+        faults: config
+            .map(|config| {
+                config
+                    .faults()
+                    .iter()
+                    .map(|fault| format!("{}: {}", fault.entry, fault.problem))
+                    .collect()
+            })
+            .unwrap_or_default(),
+    }
+}

@@ -1,0 +1,9 @@
+//! The edge as an HTTP server of its own: the same service, for those who do not use Cloudflare.
+
+mod collector;
+mod server;
+mod settings;
+mod store;
+
+pub use server::{run, serve};
+pub use settings::Settings;

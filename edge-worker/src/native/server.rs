@@ -1,0 +1,149 @@
+//! The HTTP server: requests to the service and back, and the two things that run beside it.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::collector::Collector;
+use super::settings::Settings;
+use super::store::ConfigSource;
+use crate::request::{Headers, MAX_EVENTS_BODY_BYTES, Request};
+use crate::response::{Answer, Problem};
+use crate::service::{Outcome, Service};
+
+/// Time between two looks for exposures that wait. Under load they gather in between and share a post.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
+/// Time between two tries to send exposures that the collector did not take.
+const FLUSH_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+struct Edge {
+    service: Service,
+    source: ConfigSource,
+    collector: Collector,
+}
+
+/// Serves on `settings.listen` until cancelled.
+pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(settings.listen).await?;
+    serve(listener, settings, shutdown).await
+}
+
+/// Serves on a listener that is bound already, until cancelled; then finishes the requests under way and sends the exposures that wait.
+pub async fn serve(
+    listener: TcpListener,
+    settings: Settings,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let client = reqwest::Client::new();
+    let edge = Arc::new(Edge {
+        service: Service::new(settings.service()),
+        source: ConfigSource::open(&settings, &client)?,
+        collector: Collector { client, base: settings.collector_url.clone() },
+    });
+    if let Some(id) = &settings.environment {
+        let environment = edge.service.environments().get(id, now_ms());
+        edge.source.load(&environment).await;
+    }
+    tracing::info!(address = %listener.local_addr()?, "edge listens");
+    let refreshing =
+        tokio::spawn(refresh(edge.clone(), settings.refresh_interval, shutdown.clone()));
+    let flushing = tokio::spawn(flush(edge.clone(), shutdown.clone()));
+    let app = Router::new().fallback(answer).with_state(edge);
+    axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
+    shutdown.cancel();
+    refreshing.await?;
+    flushing.await?;
+    Ok(())
+}
+
+/// Looks for newer configs. Environments are loaded side by side, so a slow one delays no other.
+async fn refresh(edge: Arc<Edge>, interval: Duration, shutdown: CancellationToken) {
+    let tick = (interval / 4).max(Duration::from_millis(10));
+    while shutdown.run_until_cancelled(tokio::time::sleep(tick)).await.is_some() {
+        for environment in edge.service.begin_refreshes(now_ms()) {
+            let edge = edge.clone();
+            tokio::spawn(async move { edge.source.load(&environment).await });
+        }
+    }
+}
+
+async fn flush(edge: Arc<Edge>, shutdown: CancellationToken) {
+    let mut wait = FLUSH_INTERVAL;
+    loop {
+        let goes_on = shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_some();
+        if edge.service.begin_flush(now_ms()) {
+            edge.collector.flush(&edge.service).await;
+            edge.service.end_flush();
+        }
+        wait = if edge.service.exposures().has_failed_batches() {
+            FLUSH_RETRY_INTERVAL
+        } else {
+            FLUSH_INTERVAL
+        };
+        if !goes_on {
+            return;
+        }
+    }
+}
+
+async fn answer(State(edge): State<Arc<Edge>>, request: axum::extract::Request) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let (body, body_too_large) = match to_bytes(body, MAX_EVENTS_BODY_BYTES).await {
+        Ok(body) => (body, false),
+        Err(_) => (axum::body::Bytes::new(), true),
+    };
+    let request = Request {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: headers(&parts.headers),
+        body: &body,
+        body_too_large,
+        now_ms: now_ms(),
+    };
+    // A request waits for at most two loads: of the environment that its key names, and of the default one.
+    for _ in 0..3 {
+        match edge.service.handle(&request) {
+            Outcome::Answer(answer) => return response(answer),
+            Outcome::Forward(forward) => {
+                let forwarded = edge.collector.forward(&forward, body.to_vec()).await;
+                return response(forward.answer(forwarded));
+            }
+            Outcome::Load(environment) => edge.source.load(&environment).await,
+        }
+    }
+    response(
+        Problem::new(503, "no_config", "the environment could not be loaded; send this again")
+            .into(),
+    )
+}
+
+fn headers(map: &HeaderMap) -> Headers<'_> {
+    Headers::from_values(
+        Headers::NAMES.iter().map(|name| map.get(*name).and_then(|value| value.to_str().ok())),
+    )
+}
+
+fn response(answer: Answer) -> Response<Body> {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() =
+        answer.status.try_into().unwrap_or(axum::http::StatusCode::BAD_GATEWAY);
+    for (name, value) in answer.headers {
+        if let Ok(value) = HeaderValue::try_from(value.as_ref()) {
+            response.headers_mut().append(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
+/// Milliseconds since the Unix epoch.
+pub(super) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

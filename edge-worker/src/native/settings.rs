@@ -1,0 +1,52 @@
+//! Settings of the native edge.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::service::ServiceConfig;
+
+/// Settings of `sortition edge`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Address to listen on. `SORTITION_EDGE_LISTEN`, default `127.0.0.1:8787`.
+    pub listen: SocketAddr,
+    /// Object store to read configs from, `file:///abs/path` or `s3://bucket/prefix`. `SORTITION_STORE`, default none.
+    pub store: Option<String>,
+    /// Base URL under which `configs/{environment}/latest.json` is served; used where `store` is not set. `SORTITION_CONFIG_URL`, default none.
+    pub config_url: Option<String>,
+    /// Base URL of the collector. Without it exposures are not logged and events are refused. `SORTITION_COLLECTOR_URL`, default none.
+    pub collector_url: Option<String>,
+    /// Environment of keys that name none that exists, and of `/readyz`. `SORTITION_ENVIRONMENT`, default none.
+    pub environment: Option<String>,
+    /// Secret of 32 bytes from which the keys of unit-id lists derive. `SORTITION_LIST_SECRET` (hex), default none: lists match nobody.
+    pub list_secret: Option<[u8; 32]>,
+    /// Time between two looks for a newer config. `SORTITION_REFRESH_INTERVAL_MS` (milliseconds), default 5 s.
+    pub refresh_interval: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)),
+            store: None,
+            config_url: None,
+            collector_url: None,
+            environment: None,
+            list_secret: None,
+            refresh_interval: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn service(&self) -> ServiceConfig {
+        ServiceConfig {
+            default_environment: self.environment.clone(),
+            list_secret: self.list_secret,
+            refresh_interval_ms: i64::try_from(self.refresh_interval.as_millis())
+                .unwrap_or(i64::MAX),
+            has_collector: self.collector_url.is_some(),
+            has_store: self.store.is_some() || self.config_url.is_some(),
+        }
+    }
+}

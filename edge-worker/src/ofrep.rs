@@ -1,0 +1,213 @@
+//! The OpenFeature Remote Evaluation Protocol 0.3: one flag, and all flags.
+//!
+//! What clients in the field need beyond the specification: a success always has `key`, `reason` (of the protocol's five words) and
+//! `variant` (a string, empty when there is none); a `value` that would be `null` is left out; errors always have `errorCode` and
+//! `errorDetails`; bad input is 400 whatever is bad about it, because clients read no error out of other statuses. Our own reason,
+//! the experiment and the generation stand in `metadata`, as scalars.
+
+use eval_core::source::KeyKind;
+use eval_core::{CompiledConfig, Context, Decision};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::auth::{Access, Held};
+use crate::bundle::etag_matches;
+use crate::context::{self, MAX_UNIT_BYTES, Members};
+use crate::evaluate::{log_exposure, separate};
+use crate::request::Request;
+use crate::response::{Answer, Problem, push_json_string};
+use crate::service::Service;
+
+/// The unit type that OFREP's `targetingKey` names.
+const TARGETING_UNIT: &str = "user_id";
+
+#[derive(Deserialize)]
+struct Body<'r> {
+    #[serde(borrow, default)]
+    context: Option<&'r RawValue>,
+}
+
+/// `POST /ofrep/v1/evaluate/flags/{key}`.
+pub(crate) fn evaluate_flag(
+    service: &Service,
+    access: &Access<'_>,
+    request: &Request<'_>,
+    key: &str,
+) -> Answer {
+    let held = access.held.as_ref();
+    let context = match read(request.body, held.map(|held| held.config.config())) {
+        Ok(context) => context,
+        Err((code, problem)) => return error(400, code, &problem.detail, Some(key)),
+    };
+    let Some(held) = held else {
+        return error(404, "FLAG_NOT_FOUND", "no config is held for this environment", Some(key));
+    };
+    let config = held.config.config();
+    let list_key = held.environment.list_key(service.config(), config);
+    let decision =
+        eval_core::Request::new(config, &context, list_key.as_ref(), request.now_ms).evaluate(key);
+    if decision.variant.is_none() && decision.key.is_empty() {
+        return error(404, "FLAG_NOT_FOUND", "no flag has this key", Some(key));
+    }
+    log_exposure(service, access.key, held, &context, &decision, request.now_ms);
+    let mut body = Vec::with_capacity(256);
+    push_success(&mut body, &decision, held.config.generation());
+    Answer::json(200, body)
+}
+
+/// `POST /ofrep/v1/evaluate/flags`. It logs no exposure: what the client does not show must not count as seen.
+pub(crate) fn evaluate_flags(
+    service: &Service,
+    access: &Access<'_>,
+    request: &Request<'_>,
+) -> Answer {
+    let held = access.held.as_ref();
+    let context = match read(request.body, held.map(|held| held.config.config())) {
+        Ok(context) => context,
+        Err((code, problem)) => return error(400, code, &problem.detail, None),
+    };
+    let Some(held) = held else {
+        return Answer::json(200, br#"{"flags":[],"metadata":{}}"#.to_vec());
+    };
+    let etag = etag(held, &context, access.kind, request.now_ms);
+    if etag_matches(request.headers.if_none_match, &etag) {
+        return Answer::empty(304).with("etag", etag);
+    }
+    let config = held.config.config();
+    let list_key = held.environment.list_key(service.config(), config);
+    let generation = held.config.generation();
+    let mut body = Vec::with_capacity(4096);
+    body.extend_from_slice(br#"{"flags":["#);
+    let mut at = 0;
+    eval_core::Request::new(config, &context, list_key.as_ref(), request.now_ms).evaluate_all(
+        |decision| {
+            separate(&mut body, at);
+            push_success(&mut body, &decision, generation);
+            at += 1;
+        },
+    );
+    body.extend_from_slice(format!(r#"],"metadata":{{"generation":{generation}}}}}"#).as_bytes());
+    Answer::json(200, body).with("etag", etag)
+}
+
+/// An error in OFREP's form.
+pub(crate) fn error(status: u16, code: &str, details: &str, key: Option<&str>) -> Answer {
+    let mut body = b"{".to_vec();
+    if let Some(key) = key {
+        body.extend_from_slice(br#""key":"#);
+        push_json_string(&mut body, key);
+        body.push(b',');
+    }
+    body.extend_from_slice(br#""errorCode":"#);
+    push_json_string(&mut body, code);
+    body.extend_from_slice(br#","errorDetails":"#);
+    push_json_string(&mut body, details);
+    body.push(b'}');
+    Answer::json(status, body)
+}
+
+fn push_success(body: &mut Vec<u8>, decision: &Decision<'_>, generation: u64) {
+    body.extend_from_slice(br#"{"key":"#);
+    push_json_string(body, decision.key);
+    body.extend_from_slice(br#","reason":""#);
+    body.extend_from_slice(decision.reason.open_feature().as_bytes());
+    body.extend_from_slice(br#"","variant":"#);
+    push_json_string(body, decision.variant.unwrap_or(""));
+    if let Some(value) = decision.value.filter(|value| *value != "null") {
+        body.extend_from_slice(br#","value":"#);
+        body.extend_from_slice(value.as_bytes());
+    }
+    body.extend_from_slice(br#","metadata":{"reason":""#);
+    body.extend_from_slice(decision.reason.as_str().as_bytes());
+    body.extend_from_slice(if decision.enrolled {
+        br#"","enrolled":true"#
+    } else {
+        br#"","enrolled":false"#
+    });
+    if let Some(exposure) = &decision.exposure {
+        body.extend_from_slice(br#","experiment":"#);
+        push_json_string(body, exposure.experiment);
+    }
+    body.extend_from_slice(format!(r#","generation":{generation}}}}}"#).as_bytes());
+}
+
+/// Reads the context. `targetingKey` is the user; an attribute named like a unit type of the config is that unit, too.
+fn read<'r>(
+    body: &'r [u8],
+    config: Option<&CompiledConfig<'_>>,
+) -> Result<Context<'r>, (&'static str, Problem)> {
+    let invalid = |problem| ("INVALID_CONTEXT", problem);
+    let body: Body<'r> = serde_json::from_slice(body).map_err(|error| {
+        let detail = if error.is_data() {
+            "the body must be a JSON object".to_owned()
+        } else {
+            format!("the body is not JSON: {error}")
+        };
+        ("PARSE_ERROR", Problem::field("", "malformed_json", detail))
+    })?;
+    let Members(members) = match body.context {
+        Some(raw) => context::members(raw, "/context").map_err(invalid)?,
+        None => Members(Vec::new()),
+    };
+    let mut context = Context::new();
+    for (name, raw) in &members {
+        let is_targeting_key = name == "targetingKey";
+        let is_unit =
+            config.is_some_and(|config| config.unit_types().any(|unit_type| unit_type == name));
+        if is_targeting_key {
+            if let Some(unit_id) = targeting_key(raw).map_err(invalid)? {
+                context.units.insert(0, (TARGETING_UNIT.into(), unit_id));
+            }
+        } else if is_unit && let Ok(Some(unit_id)) = context::bounded_text(raw, "", MAX_UNIT_BYTES)
+        {
+            context = context.unit(name.clone(), unit_id);
+        }
+    }
+    Ok(context::attributes(context, members))
+}
+
+/// `null` and the empty string, which some clients send for "nobody", count as absent.
+fn targeting_key(raw: &RawValue) -> Result<Option<std::borrow::Cow<'_, str>>, Problem> {
+    if raw.get() == "\"\"" {
+        return Ok(None);
+    }
+    context::bounded_text(raw, "/context/targetingKey", MAX_UNIT_BYTES)
+}
+
+/// The tag of a bulk answer: generation, schedule window, and everything of the context that can change an answer.
+///
+/// A client whose page address or clock is part of its context still gets 304, because attributes that no condition looks at are left
+/// out; a schedule that begins or ends, and a switchback slice, change the tag by themselves.
+fn etag(held: &Held, context: &Context<'_>, kind: KeyKind, now_ms: i64) -> String {
+    let config = held.config.config();
+    let mut hasher = Xxh3::new();
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    part(held.environment.id().as_bytes());
+    part(&[u8::from(kind == KeyKind::Server)]);
+    for unit_type in config.unit_types() {
+        part(context.unit_id(unit_type).unwrap_or_default().as_bytes());
+    }
+    let consent = config.requires_consent().then_some("consent");
+    let clusters = config.switchbacks(now_ms).map(|(cluster, slice)| {
+        part(&slice.to_le_bytes());
+        cluster
+    });
+    let clusters: Vec<&str> = clusters.collect();
+    for name in config.attributes().chain(consent).chain(clusters) {
+        // `Debug` of a value is unambiguous: strings are quoted and escaped, lists bracketed, numbers written to the last bit.
+        part(format!("{:?}", context.value(name)).as_bytes());
+    }
+    if config.uses_prior() {
+        part(format!("{:?}", context.prior).as_bytes());
+    }
+    format!(
+        "\"{}.{}.{:016x}\"",
+        held.config.generation(),
+        config.schedule_window(now_ms),
+        hasher.digest()
+    )
+}

@@ -1,0 +1,134 @@
+//! The route table: every path of the edge, on one page.
+
+use std::borrow::Cow;
+
+use crate::auth::{self, Access, Refused};
+use crate::events::{self, Intake};
+use crate::request::{MAX_BODY_BYTES, MAX_EVENTS_BODY_BYTES, Request, percent_decode};
+use crate::response::{Answer, Problem};
+use crate::service::{Outcome, Service};
+use crate::{bundle, evaluate, health, ofrep};
+
+enum Route<'r> {
+    Healthz,
+    Readyz,
+    Evaluate,
+    ConfigBundle,
+    Events(Intake),
+    OfrepFlag(&'r str),
+    OfrepFlags,
+}
+
+/// The method that a path takes, and its route.
+fn find(path: &str) -> Option<(&'static str, Route<'_>)> {
+    Some(match path {
+        "/healthz" => ("GET", Route::Healthz),
+        "/readyz" => ("GET", Route::Readyz),
+        "/v1/evaluate" => ("POST", Route::Evaluate),
+        "/v1/config-bundle" => ("GET", Route::ConfigBundle),
+        "/v1/events/batch" => ("POST", Route::Events(Intake::Batch)),
+        "/v1/exposures" => ("POST", Route::Events(Intake::Exposures)),
+        "/v1/metrics" => ("POST", Route::Events(Intake::Metrics)),
+        "/ofrep/v1/evaluate/flags" => ("POST", Route::OfrepFlags),
+        _ => ("POST", Route::OfrepFlag(path.strip_prefix("/ofrep/v1/evaluate/flags/")?)),
+    })
+}
+
+/// Answers a request, with the headers that browsers need.
+pub(crate) fn dispatch(service: &Service, request: &Request<'_>) -> Outcome {
+    if request.method == "OPTIONS" {
+        return Outcome::Answer(preflight(request));
+    }
+    match route(service, request) {
+        Outcome::Answer(answer) => Outcome::Answer(with_cors(answer, request.headers.origin)),
+        other => other,
+    }
+}
+
+fn route(service: &Service, request: &Request<'_>) -> Outcome {
+    let is_ofrep = request.path.starts_with("/ofrep/");
+    let Some((method, route)) = find(request.path) else {
+        return Outcome::Answer(error(
+            is_ofrep,
+            Problem::new(404, "unknown_path", "the edge has no such path"),
+        ));
+    };
+    let is_head = request.method == "HEAD" && method == "GET";
+    if request.method != method && !is_head {
+        let problem = Problem::new(405, "method_not_allowed", format!("this path takes {method}"));
+        return Outcome::Answer(error(is_ofrep, problem).with("allow", method));
+    }
+    let limit =
+        if matches!(route, Route::Events(_)) { MAX_EVENTS_BODY_BYTES } else { MAX_BODY_BYTES };
+    if request.body_too_large || request.body.len() > limit {
+        let detail = format!("the body has more than {limit} bytes");
+        // OFREP clients read no error out of a 413.
+        return Outcome::Answer(if is_ofrep {
+            ofrep::error(400, "PARSE_ERROR", &detail, None)
+        } else {
+            Problem::new(413, "body_too_large", detail).into()
+        });
+    }
+    match route {
+        Route::Healthz => return Outcome::Answer(health::healthz()),
+        Route::Readyz => return health::readyz(service, request),
+        _ => {}
+    }
+    let access = match auth::authorize(service, request, is_ofrep) {
+        Ok(access) => access,
+        Err(Refused::Untried(environment)) => return Outcome::Load(environment),
+        Err(refused) => {
+            return Outcome::Answer(error(
+                is_ofrep,
+                Problem::new(401, "unauthorized", refused.detail()),
+            ));
+        }
+    };
+    Outcome::Answer(match route {
+        Route::Evaluate => {
+            evaluate::evaluate(service, &access, request).unwrap_or_else(Answer::from)
+        }
+        Route::ConfigBundle => bundle::config_bundle(&access, request).unwrap_or_else(Answer::from),
+        Route::OfrepFlags => ofrep::evaluate_flags(service, &access, request),
+        Route::OfrepFlag(key) => ofrep_flag(service, &access, request, key),
+        Route::Events(intake) => return events::post_events(service, &access, request, intake),
+        Route::Healthz | Route::Readyz => health::healthz(),
+    })
+}
+
+fn ofrep_flag(service: &Service, access: &Access<'_>, request: &Request<'_>, key: &str) -> Answer {
+    match percent_decode(key) {
+        Some(key) if !key.is_empty() => ofrep::evaluate_flag(service, access, request, &key),
+        _ => ofrep::error(404, "FLAG_NOT_FOUND", "no flag has this key", Some(key)),
+    }
+}
+
+fn error(is_ofrep: bool, problem: Problem) -> Answer {
+    if is_ofrep {
+        ofrep::error(problem.status, "GENERAL", &problem.detail, None)
+    } else {
+        problem.into()
+    }
+}
+
+/// Lets a page of any origin read the answer: keys travel in headers, never in cookies, so nothing is gained by a narrower list.
+pub(crate) fn with_cors(answer: Answer, origin: Option<&str>) -> Answer {
+    match origin {
+        None => answer,
+        Some(origin) => answer
+            .with("access-control-allow-origin", Cow::Owned(origin.to_owned()))
+            .with("access-control-expose-headers", "ETag, Retry-After")
+            .with("vary", "Origin"),
+    }
+}
+
+fn preflight(request: &Request<'_>) -> Answer {
+    let answer = Answer::empty(204)
+        .with("access-control-allow-methods", "POST, GET, OPTIONS")
+        .with(
+            "access-control-allow-headers",
+            "content-type, content-encoding, authorization, x-sdk-key, x-api-key, if-none-match",
+        )
+        .with("access-control-max-age", "86400");
+    with_cors(answer, request.headers.origin.or(Some("*")))
+}

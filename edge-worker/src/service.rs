@@ -1,0 +1,158 @@
+//! The portable service: a request in, an answer out, and what the shell has to do besides.
+//!
+//! Nothing here does I/O or reads a clock. The shells (Cloudflare, native) read requests, load configs, forward events and send the
+//! exposures that were logged; what to load, when, and what to answer is decided here, the same for both.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::auth::Refused;
+use crate::environments::{Environment, Environments};
+use crate::exposures::ExposureLog;
+use crate::request::Request;
+use crate::response::Answer;
+use crate::routes;
+
+/// Milliseconds after which a flush that never reported back is given up for dead.
+const FLUSH_TIMEOUT_MS: i64 = 60_000;
+
+/// What the service needs to know; the same for both shells.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    /// Environment of requests whose key names none that exists, and of `/readyz`.
+    pub default_environment: Option<String>,
+    /// Secret from which the list keys of all environments derive. Without it, lists of unit ids match nobody.
+    pub list_secret: Option<[u8; 32]>,
+    /// Milliseconds between two looks at the pointer of an environment in use.
+    pub refresh_interval_ms: i64,
+    /// Whether events can be forwarded at all.
+    pub has_collector: bool,
+    /// Whether there is a store to read configs from.
+    pub has_store: bool,
+}
+
+impl Default for ServiceConfig {
+    fn default() -> Self {
+        Self {
+            default_environment: None,
+            list_secret: None,
+            refresh_interval_ms: 5000,
+            has_collector: false,
+            has_store: true,
+        }
+    }
+}
+
+/// What the shell does with a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Send it.
+    Answer(Answer),
+    /// Load this environment, of which nothing is known yet, and ask again.
+    Load(Arc<Environment>),
+    /// Hand the body to the collector and pass on what it answers, through [`Forward::answer`](crate::events::Forward).
+    Forward(crate::events::Forward),
+}
+
+/// The service of one process or isolate.
+#[derive(Debug, Default)]
+pub struct Service {
+    config: ServiceConfig,
+    environments: Environments,
+    exposures: Mutex<ExposureLog>,
+    /// When a flush of exposures began; 0 when none is under way.
+    flushing_since_ms: AtomicI64,
+}
+
+impl Service {
+    /// A service that holds nothing yet.
+    pub fn new(config: ServiceConfig) -> Self {
+        Self { config, ..Self::default() }
+    }
+
+    /// What it was made with.
+    pub fn config(&self) -> &ServiceConfig {
+        &self.config
+    }
+
+    /// Answers a request from memory, or says what is missing.
+    pub fn handle(&self, request: &Request<'_>) -> Outcome {
+        routes::dispatch(self, request)
+    }
+
+    /// An environment that was tried at least once, or the request to load it first.
+    pub(crate) fn environment(&self, id: &str, now_ms: i64) -> Result<Arc<Environment>, Refused> {
+        let environment = self.environments.get(id, now_ms);
+        if self.config.has_store && environment.is_untried() {
+            return Err(Refused::Untried(environment));
+        }
+        Ok(environment)
+    }
+
+    /// All environments that were asked for.
+    pub fn environments(&self) -> &Environments {
+        &self.environments
+    }
+
+    /// The exposures that wait.
+    pub fn exposures(&self) -> MutexGuard<'_, ExposureLog> {
+        self.exposures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Environments in use that are due for a refresh which nobody is at; the caller has taken them on.
+    pub fn begin_refreshes(&self, now_ms: i64) -> Vec<Arc<Environment>> {
+        if !self.config.has_store {
+            return Vec::new();
+        }
+        let mut environments = self.environments.list();
+        environments.retain(|environment| {
+            environment.begin_refresh(now_ms, self.config.refresh_interval_ms)
+        });
+        environments
+    }
+
+    /// Whether a refresh or a flush is due. Cheap, and takes nothing on.
+    pub fn has_background_work(&self, now_ms: i64) -> bool {
+        (self.config.has_collector && !self.is_flushing(now_ms) && self.exposures().n_pending() > 0)
+            || (self.config.has_store
+                && self.environments.list().iter().any(|environment| {
+                    environment.is_refresh_due(now_ms, self.config.refresh_interval_ms)
+                }))
+    }
+
+    fn is_flushing(&self, now_ms: i64) -> bool {
+        let since = self.flushing_since_ms.load(Ordering::Relaxed);
+        since != 0 && (now_ms - since).abs() < FLUSH_TIMEOUT_MS
+    }
+
+    /// Whether exposures wait that nobody is sending; if so, the caller has taken it on and must call [`end_flush`](Self::end_flush).
+    pub fn begin_flush(&self, now_ms: i64) -> bool {
+        if !self.config.has_collector || self.exposures().n_pending() == 0 {
+            return false;
+        }
+        let since = self.flushing_since_ms.load(Ordering::Relaxed);
+        !self.is_flushing(now_ms)
+            && self
+                .flushing_since_ms
+                .compare_exchange(since, now_ms, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// The flush that [`begin_flush`](Self::begin_flush) allowed has ended.
+    pub fn end_flush(&self) {
+        self.flushing_since_ms.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A secret of 32 bytes, written in hex.
+pub fn parse_secret(text: &str) -> Option<[u8; 32]> {
+    let digits = text.trim().as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    let mut secret = [0; 32];
+    for (byte, pair) in secret.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(secret)
+}

@@ -58,8 +58,13 @@ impl Calls {
     pub async fn run_experiment(&self, definition: Value) -> anyhow::Result<Value> {
         let created = self.post("/experiments", definition).await?;
         let id = created["id"].as_str().context("an experiment without id")?;
-        let warnings =
-            ["underpowered", "no_baseline", "short_duration", "metric_not_flowing", "overlapping_audience"];
+        let warnings = [
+            "underpowered",
+            "no_baseline",
+            "short_duration",
+            "metric_not_flowing",
+            "overlapping_audience",
+        ];
         self.post(&format!("/experiments/{id}/start"), json!({"acknowledge": warnings})).await?;
         let name = created["name"].as_str().context("an experiment without name")?;
         self.wait_until_served(name).await?;

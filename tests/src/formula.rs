@@ -31,7 +31,8 @@ impl Formula<'_> {
         if !targeted {
             return (control, "targeting");
         }
-        if !owns(&experiment["layer"]["ranges"], bucket(&text(&experiment["layer"]["salt"]), unit)) {
+        if !owns(&experiment["layer"]["ranges"], bucket(&text(&experiment["layer"]["salt"]), unit))
+        {
             return (control, "traffic");
         }
         let bucket = bucket(&text(&experiment["salt"]), unit);

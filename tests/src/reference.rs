@@ -102,8 +102,7 @@ fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
     if x > (a + 1.0) / (a + b + 2.0) {
         return 1.0 - incomplete_beta(b, a, 1.0 - x);
     }
-    let front =
-        (lgamma(a + b) - lgamma(a) - lgamma(b) + a * x.ln() + b * (-x).ln_1p()).exp() / a;
+    let front = (lgamma(a + b) - lgamma(a) - lgamma(b) + a * x.ln() + b * (-x).ln_1p()).exp() / a;
     // From the inside out: 500 terms are far more than any case here needs.
     let mut fraction = 1.0;
     for step in (1..=500).rev() {
@@ -152,7 +151,10 @@ mod tests {
         // Newcombe (1998), Statistics in Medicine 17, table II, method 5 (Mee), example 56/70 - 48/80.
         let found = two_proportions((48, 80), (56, 70), 0.05);
         assert!((found.effect - 0.2).abs() < 1e-12);
-        assert!((found.ci[0] - 0.0533).abs() < 5e-5 && (found.ci[1] - 0.3377).abs() < 5e-5, "{found:?}");
+        assert!(
+            (found.ci[0] - 0.0533).abs() < 5e-5 && (found.ci[1] - 0.3377).abs() < 5e-5,
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -2,3 +2,8 @@
 
 pub mod schema;
 pub mod lake;
+pub mod clock;
+pub mod disk;
+pub mod event;
+pub mod pseudonym;
+pub mod wal;

@@ -11,6 +11,8 @@
 //! A file that a compaction has replaced stays readable for the grace period of the collector; a
 //! reader that finds a file gone takes a new snapshot.
 
+mod commit;
+mod disk_store;
 pub mod layout;
 pub mod manifest;
 
@@ -23,6 +25,10 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::sync::Mutex;
 use url::Url;
 
+use crate::disk::RealDisk;
+
+pub use commit::{Change, CommitOutcome};
+pub use disk_store::DiskStore;
 pub use manifest::{FileEntry, Manifest, Removed, Snapshot, Source, UnitBuckets};
 
 /// What can go wrong with the lake.
@@ -143,6 +149,10 @@ pub fn open_store(url: &str) -> Result<Arc<dyn ObjectStore>, LakeError> {
     let parsed = Url::parse(url).map_err(|error| refuse(error.to_string()))?;
     // Only these: the builder also takes bare names such as `REGION` or `TOKEN`.
     let variables = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
+    if parsed.scheme() == "file" {
+        let root = parsed.to_file_path().map_err(|()| refuse("no local path".to_owned()))?;
+        return Ok(Arc::new(DiskStore::new(Arc::new(RealDisk), root)));
+    }
     let (store, root) = object_store::parse_url_opts(&parsed, variables)
         .map_err(|error| refuse(error.to_string()))?;
     if root.as_ref().is_empty() {

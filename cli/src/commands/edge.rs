@@ -1,0 +1,67 @@
+//! `sortition edge`: the edge as a native service.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::commands::Secret;
+use crate::prometheus::{self, MetricsArgs};
+use crate::shutdown;
+
+/// Decide requests: the edge as a native service. (On Cloudflare and in workerd the same service runs as a Worker.)
+#[derive(Debug, Args)]
+pub(crate) struct Edge {
+    /// Address to listen on.
+    #[arg(
+        long,
+        env = "SORTITION_EDGE_LISTEN",
+        default_value = "127.0.0.1:8787",
+        value_name = "ADDRESS"
+    )]
+    listen: SocketAddr,
+
+    /// Object storage to read configs from: `file:///…` or `s3://bucket/prefix`.
+    #[arg(long, env = "SORTITION_STORE", value_name = "URL")]
+    store: Option<String>,
+
+    /// Base URL under which `configs/{environment}/latest.json` is served; used where no store is given.
+    #[arg(long, env = "SORTITION_CONFIG_URL", value_name = "URL")]
+    config_url: Option<String>,
+
+    /// Base URL of the collector. Without it exposures are not logged and events are refused.
+    #[arg(long, env = "SORTITION_COLLECTOR_URL", value_name = "URL")]
+    collector_url: Option<String>,
+
+    /// Environment id of requests whose key names no environment that exists, and of `/readyz`.
+    #[arg(long, env = "SORTITION_ENVIRONMENT", value_name = "ID")]
+    environment: Option<String>,
+
+    /// Secret from which list keys are derived, 64 hexadecimal digits. Without it unit-id lists match nobody.
+    #[arg(long, env = "SORTITION_LIST_SECRET", hide_env_values = true, value_name = "HEX")]
+    list_secret: Option<Secret>,
+
+    /// Time between two looks for a newer config, in milliseconds.
+    #[arg(long, env = "SORTITION_REFRESH_INTERVAL_MS", default_value_t = 5000, value_name = "MS")]
+    refresh_interval_ms: u64,
+
+    #[command(flatten)]
+    metrics: MetricsArgs,
+}
+
+impl Edge {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let shutdown = shutdown::on_signal()?;
+        prometheus::serve(&self.metrics, shutdown.clone()).await?;
+        let settings = edge_worker::Settings {
+            listen: self.listen,
+            store: self.store,
+            config_url: self.config_url,
+            collector_url: self.collector_url,
+            environment: self.environment,
+            list_secret: self.list_secret.map(Secret::bytes),
+            refresh_interval: Duration::from_millis(self.refresh_interval_ms),
+        };
+        edge_worker::run(settings, shutdown).await
+    }
+}

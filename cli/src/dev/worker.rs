@@ -1,0 +1,133 @@
+//! The edge Worker on this machine: wrangler, which runs workerd, as a child process that is started
+//! again when it ends by itself.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+
+use crate::console;
+
+/// How long workerd may take to answer after its start.
+pub(crate) const START_PATIENCE: Duration = Duration::from_mins(1);
+/// How long it may take to end when asked to.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+/// A Worker that ends sooner than this after its start is counted as failing.
+const SHORT_LIFE: Duration = Duration::from_secs(30);
+/// How many failures in a row end the platform.
+const MAX_FAILURES: u32 = 3;
+
+/// Where and how the Worker runs.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkerProcess {
+    /// Folder of the repository, with `wrangler.toml` and the built Worker.
+    pub(crate) root: PathBuf,
+    /// Folder for wrangler's state and for the log.
+    pub(crate) state: PathBuf,
+    /// Address to listen on.
+    pub(crate) ip: String,
+    /// Port to listen on.
+    pub(crate) port: u16,
+    /// What the Worker reads from its environment.
+    pub(crate) variables: Vec<(&'static str, String)>,
+}
+
+impl WorkerProcess {
+    /// Starts it and keeps it running until cancelled; ends with an error when it fails again and again.
+    pub(crate) async fn supervise(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let mut n_failures = 0;
+        loop {
+            let began = Instant::now();
+            let (mut child, group) = self.start()?;
+            let status = tokio::select! {
+                status = child.wait() => status?,
+                () = shutdown.cancelled() => return stop(child, group).await,
+            };
+            // What the child started in turn must not keep the port.
+            let _ = kill_process_group(group, Signal::KILL);
+            n_failures = if began.elapsed() < SHORT_LIFE { n_failures + 1 } else { 1 };
+            if n_failures >= MAX_FAILURES {
+                bail!(
+                    "the edge Worker ended {n_failures} times in a row ({status}); its log ends with:\n{}",
+                    self.log_end()
+                );
+            }
+            tracing::warn!(%status, "the edge Worker ended; starting it again");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    fn start(&self) -> anyhow::Result<(Child, Pid)> {
+        let wrangler = self.root.join("edge-worker/node_modules/wrangler/bin/wrangler.js");
+        ensure!(
+            wrangler.exists(),
+            "{} is missing: `scripts/run` installs it (npm ci in edge-worker)",
+            wrangler.display()
+        );
+        let folder = self.state.join("worker");
+        std::fs::create_dir_all(&folder)?;
+        let log =
+            File::create(self.log_path()).with_context(|| self.log_path().display().to_string())?;
+        let mut command = Command::new("node");
+        command
+            .arg("--no-warnings")
+            .arg(wrangler)
+            .args(["dev", "--local", "--config"])
+            .arg(self.root.join("wrangler.toml"))
+            .args(["--ip", &self.ip, "--port", &self.port.to_string(), "--inspector-port", "0"])
+            .arg("--persist-to")
+            .arg(&folder)
+            .args(["--show-interactive-dev-session=false", "--log-level", "info"]);
+        for (name, value) in &self.variables {
+            command.args(["--var", &format!("{name}:{value}")]);
+        }
+        command
+            .current_dir(&self.root)
+            // No questions, no reports about use, no look for a newer version.
+            .env("CI", "1")
+            .env("WRANGLER_SEND_METRICS", "false")
+            .env("NO_UPDATE_NOTIFIER", "1")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // A group of its own: Ctrl-C in the terminal reaches this process alone, which then ends the
+            // Worker after the parts that it sends to.
+            .process_group(0)
+            .kill_on_drop(true);
+        let child = command.spawn().context("node, which runs the edge Worker")?;
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        Ok((child, group.context("the edge Worker ended at once")?))
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.state.join("worker.log")
+    }
+
+    /// The last lines of what wrangler and workerd said.
+    pub(crate) fn log_end(&self) -> String {
+        log_end(&self.log_path())
+    }
+}
+
+/// Asks the process and everything that it started to end, and ends them if they do not.
+async fn stop(mut child: Child, group: Pid) -> anyhow::Result<()> {
+    let _ = kill_process_group(group, Signal::TERM);
+    if tokio::time::timeout(STOP_PATIENCE, child.wait()).await.is_err() {
+        console::problem("the edge Worker does not end when asked to; ending it");
+    }
+    let _ = kill_process_group(group, Signal::KILL);
+    child.wait().await?;
+    Ok(())
+}
+
+fn log_end(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(30)..].join("\n")
+}

@@ -3,8 +3,8 @@ import { send } from "./client";
 import type { Session } from "./session";
 import type { Environment, Flag, Layer, Metric, Page, Project, Segment, Versioned } from "./types";
 
-/** Lists here are short; one page of the largest size shows them whole. */
-const WHOLE = { limit: 100 };
+/** Lists here are short: pages of the largest size. */
+const WHOLE = { limit: 500 };
 
 async function list<T>(path: string, signal?: AbortSignal, as?: Session): Promise<T[]> {
   const items: T[] = [];

@@ -5,7 +5,7 @@ import type { Experiment, Page, Results, Versioned } from "./types";
 export type ExperimentAction = "start" | "pause" | "resume" | "complete" | "archive";
 
 export interface ListExperiments {
-  search?: string | undefined;
+  q?: string | undefined;
   status?: string | undefined;
   cursor?: string | undefined;
   limit?: number | undefined;

@@ -155,6 +155,8 @@ export interface VariantResult {
   value: number | null;
   std_dev?: number | null;
   method?: string | null;
+  /** Why there is no p-value. */
+  undefined?: string | null;
   effect?: number | null;
   se?: number | null;
   ci?: Interval;
@@ -176,7 +178,20 @@ export interface MetricResult {
   metric: string;
   role: MetricRole;
   kind: MetricKind;
+  direction?: "increase" | "decrease" | null;
+  max_degradation?: number | null;
+  margin_type?: "relative" | "absolute" | null;
+  status?: "computed" | "not_computed";
   variants: VariantResult[];
+}
+
+/** What was decided before the data. */
+export interface Planned {
+  min_detectable_effect?: number | null;
+  mde_type?: "relative" | "absolute" | null;
+  required_units_per_variant?: Record<string, number> | null;
+  planned_end_at?: string | null;
+  sample_reached?: boolean;
 }
 
 export interface SampleRatio {
@@ -205,4 +220,5 @@ export interface Results {
   srm?: SampleRatio | null;
   metrics?: MetricResult[];
   warnings?: Warning[];
+  planned?: Planned | null;
 }

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Stack } from "@mantine/core";
+import { Button, Group, Modal, Stack, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 
 interface ConfirmProps {
@@ -31,9 +31,15 @@ export function Confirm({
     <Modal
       opened={opened}
       onClose={onCancel}
-      title={title}
+      title={
+        <Text component="span" fw={650}>
+          {title}
+        </Text>
+      }
       centered
       closeButtonProps={{ "aria-label": "Close" }}
+      // Mantine's header element would count as a second banner of the page.
+      attributes={{ header: { role: "presentation" } }}
     >
       <Stack data-testid="confirm">
         {children}

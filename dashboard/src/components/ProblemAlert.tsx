@@ -1,5 +1,6 @@
-import { Alert, Button, Group, List, Text } from "@mantine/core";
+import { Button, Group, List, Text } from "@mantine/core";
 import { asProblem } from "../api/problem";
+import { Notice } from "./Notice";
 
 interface ProblemAlertProps {
   error: unknown;
@@ -12,7 +13,7 @@ interface ProblemAlertProps {
 export function ProblemAlert({ error, what, onRetry }: ProblemAlertProps) {
   const problem = asProblem(error);
   return (
-    <Alert color="red" variant="outline" title={what} role="alert" data-testid="problem">
+    <Notice tone="bad" title={what} urgent testId="problem">
       <Text size="sm">{problem.detail}</Text>
       {problem.errors.length > 0 && (
         <List size="sm" mt="xs">
@@ -34,6 +35,6 @@ export function ProblemAlert({ error, what, onRetry }: ProblemAlertProps) {
           {problem.requestId !== undefined && ` · request ${problem.requestId}`}
         </Text>
       </Group>
-    </Alert>
+    </Notice>
   );
 }

@@ -50,7 +50,7 @@ export function Shell() {
   return (
     <AppShell
       header={{ height: 56 }}
-      navbar={{ width: 208, breakpoint: "sm", collapsed: { mobile: !opened } }}
+      navbar={{ width: 190, breakpoint: "sm", collapsed: { mobile: !opened } }}
       padding="lg"
     >
       <a className="skip-link" href="#main">
@@ -60,14 +60,14 @@ export function Shell() {
         <Group h="100%" px="md" justify="space-between" wrap="nowrap">
           <Group gap="sm" wrap="nowrap">
             <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Menu" />
-            <Mark />
+            <Mark narrow />
           </Group>
           <Group gap="xs" wrap="nowrap">
             <Select
               aria-label="Project"
               data-testid="project"
               size="xs"
-              w={150}
+              w={{ base: 100, sm: 150 }}
               data={options(
                 projects.data?.map(({ name }) => name),
                 session.project,
@@ -80,7 +80,7 @@ export function Shell() {
               aria-label="Environment"
               data-testid="environment"
               size="xs"
-              w={150}
+              w={{ base: 100, sm: 150 }}
               data={options(
                 environments.data?.map(({ name }) => name),
                 session.environment,

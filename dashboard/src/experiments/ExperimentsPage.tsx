@@ -74,7 +74,7 @@ export function ExperimentsPage() {
   const list = useInfiniteQuery({
     queryKey: ["experiments", { q, status }],
     queryFn: ({ pageParam, signal }) =>
-      listExperiments({ search: q, status, cursor: pageParam, limit: PAGE_SIZE }, signal),
+      listExperiments({ q, status, cursor: pageParam, limit: PAGE_SIZE }, signal),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page) => page.next_cursor ?? undefined,
     refetchInterval: 15_000,

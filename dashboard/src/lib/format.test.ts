@@ -59,7 +59,7 @@ describe("times", () => {
     ["2026-11-20T11:58:30Z", "1 minute ago"],
     ["2026-11-20T09:00:00Z", "3 hours ago"],
     ["2026-11-13T12:00:00Z", "7 days ago"],
-    ["2026-11-20T12:00:05Z", "0 seconds ago"],
+    ["2026-11-20T12:00:05Z", "just now"],
   ])("%s is %s", (iso, text) => {
     expect(formatAgo(iso, now)).toBe(text);
   });

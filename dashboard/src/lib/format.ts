@@ -51,7 +51,7 @@ export function formatPercent(fraction: number | null | undefined, signed = fals
   const digits = Math.min(3, fractionDigits(Math.abs(percent)));
   const number = new Intl.NumberFormat(undefined, {
     maximumFractionDigits: digits,
-    minimumFractionDigits: signed ? Math.min(digits, 1) : 0,
+    minimumFractionDigits: Number.isInteger(percent) ? 0 : Math.min(digits, 1),
     signDisplay: signed ? "exceptZero" : "auto",
   }).format(percent);
   return `${typographic(number)}${THIN_SPACE}%`;
@@ -102,6 +102,7 @@ export function formatAgo(iso: string | null | undefined, nowMs: number): string
   const time = iso ? Date.parse(iso) : Number.NaN;
   if (Number.isNaN(time)) return NOTHING;
   const elapsedMs = Math.max(0, nowMs - time);
+  if (elapsedMs < 1_000) return "just now";
   const [unit, size] = UNITS.find(([, ms]) => elapsedMs >= ms) ?? ["second", 1_000];
   return new Intl.RelativeTimeFormat(undefined, { numeric: "always" }).format(
     -Math.floor(elapsedMs / size),

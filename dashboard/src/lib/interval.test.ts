@@ -25,6 +25,12 @@ describe("the shared axis", () => {
     expect(placeInterval(narrow, axis)).toMatchObject({ clippedLo: false, clippedHi: false });
   });
 
+  it("clips nothing while the intervals are of one kind", () => {
+    const wide = { lo: -0.1, point: 0.1, hi: 0.3 };
+    const axis = sharedAxis([narrow, wide], 300);
+    expect(placeInterval(wide, axis)).toMatchObject({ clippedLo: false, clippedHi: false });
+  });
+
   it("places in order, within its width", () => {
     const axis = sharedAxis([narrow], 300);
     const { lo, point, hi, zero } = placeInterval(narrow, axis);

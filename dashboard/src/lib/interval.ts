@@ -32,22 +32,28 @@ export interface SharedAxis {
 /** Room left and right of the drawing, so that caps and arrows are not cut. Pixels. */
 const PADDING = 8;
 
-/** An interval this many times wider than the median one is clipped rather than allowed to flatten all the others. */
-const CLIP_FACTOR = 4;
+/** An interval that reaches this many times farther than the median one is an outlier. */
+const OUTLIER_FACTOR = 4;
 
-function median(sorted: readonly number[]): number {
-  return sorted[Math.floor((sorted.length - 1) / 2)] ?? 0;
+/** How far beyond the other intervals the axis goes when outliers are clipped. */
+const CLIP_MARGIN = 1.5;
+
+/** The reach at which intervals are clipped: infinite when none is an outlier. */
+function clipLimit(intervals: readonly DrawnInterval[]): number {
+  const reaches = intervals.map(({ lo, hi }) => Math.max(Math.abs(lo), Math.abs(hi))).sort((a, b) => a - b);
+  const median = reaches[Math.floor(reaches.length / 2)] ?? 0;
+  const usual = reaches.filter((reach) => reach <= median * OUTLIER_FACTOR);
+  const largest = usual.at(-1) ?? 0;
+  return usual.length === reaches.length || largest === 0 ? Number.POSITIVE_INFINITY : largest * CLIP_MARGIN;
 }
 
 /**
- * The domain that shows zero and every interval, except that very wide intervals are clipped to a few times the median
- * reach: one metric with little data must not make the others unreadable.
+ * The domain that shows zero and every interval, except that outliers are clipped: one metric with little data must not
+ * make the others unreadable.
  */
 export function sharedDomain(intervals: readonly DrawnInterval[]): readonly [number, number] {
   const finite = intervals.filter(({ lo, hi }) => Number.isFinite(lo) && Number.isFinite(hi));
-  if (finite.length === 0) return [-0.1, 0.1];
-  const reaches = finite.map(({ lo, hi }) => Math.max(Math.abs(lo), Math.abs(hi))).sort((a, b) => a - b);
-  const limit = median(reaches) * CLIP_FACTOR || Number.POSITIVE_INFINITY;
+  const limit = clipLimit(finite);
   const lo = Math.max(-limit, Math.min(0, ...finite.map((interval) => interval.lo)));
   const hi = Math.min(limit, Math.max(0, ...finite.map((interval) => interval.hi)));
   if (lo === hi) return [-0.1, 0.1];

@@ -1,4 +1,4 @@
-import { Alert, Button, Code, Group, List, Stack, Text, Textarea, TextInput } from "@mantine/core";
+import { Button, Code, Group, List, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
@@ -6,6 +6,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useRef, useState, type SubmitEvent } from "react";
 import { createExperiment } from "../../api/experiments";
 import { asProblem, type Problem } from "../../api/problem";
+import { Notice } from "../../components/Notice";
 import { PageHead } from "../../components/PageHead";
 import { sortErrors, type FieldError } from "../../lib/pointer";
 import { AudienceSection } from "./AudienceSection";
@@ -25,13 +26,7 @@ interface Refusal {
 function RefusalAlert({ refusal }: { refusal: Refusal }) {
   const { problem, unmatched, fieldCount } = refusal;
   return (
-    <Alert
-      color="red"
-      variant="outline"
-      role="alert"
-      title="The experiment was not created"
-      data-testid="form-errors"
-    >
+    <Notice tone="bad" urgent title="The experiment was not created" testId="form-errors">
       <Text size="sm">
         {fieldCount > 0
           ? `${fieldCount} ${fieldCount === 1 ? "field needs" : "fields need"} another look; each says below what is wrong.`
@@ -46,7 +41,7 @@ function RefusalAlert({ refusal }: { refusal: Refusal }) {
           ))}
         </List>
       )}
-    </Alert>
+    </Notice>
   );
 }
 

@@ -1,4 +1,4 @@
-import { Alert, Button, Checkbox, Group, Stack, Text } from "@mantine/core";
+import { Button, Checkbox, Group, Stack, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -7,6 +7,7 @@ import { moveExperiment } from "../../api/experiments";
 import { asProblem } from "../../api/problem";
 import type { Experiment, Warning } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
+import { Notice } from "../../components/Notice";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { consequence, stepsFrom, type Step } from "./lifecycle";
 
@@ -19,13 +20,7 @@ interface AcknowledgeProps {
 /** What speaks against starting, each to be accepted by its own tick. */
 function Acknowledge({ warnings, accepted, onChange }: AcknowledgeProps) {
   return (
-    <Alert
-      color="orange"
-      variant="outline"
-      title="The plan has weaknesses"
-      role="alert"
-      data-testid="start-warnings"
-    >
+    <Notice tone="warn" urgent title="The plan has weaknesses" testId="start-warnings">
       <Text size="sm" mb="xs">
         It can be started all the same, if you accept each of them:
       </Text>
@@ -42,7 +37,7 @@ function Acknowledge({ warnings, accepted, onChange }: AcknowledgeProps) {
           ))}
         </Stack>
       </Checkbox.Group>
-    </Alert>
+    </Notice>
   );
 }
 
@@ -96,7 +91,7 @@ export function Actions({ experiment, etag }: { experiment: Experiment; etag: st
       {stepsFrom(experiment.status).map((step, index) => (
         <Button
           key={step.action}
-          variant={index === 0 ? "filled" : "default"}
+          variant={index === 0 && !step.danger ? "filled" : "default"}
           onClick={() => ask(step)}
           data-testid={`action-${step.action}`}
         >

@@ -2,7 +2,9 @@ import { Group, Text, Title } from "@mantine/core";
 import { getRouteApi, Link, Outlet } from "@tanstack/react-router";
 import { useEffect } from "react";
 import type { Experiment } from "../../api/types";
+import { LinkButton } from "../../components/LinkButton";
 import { Loading } from "../../components/Loading";
+import { PageHead } from "../../components/PageHead";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { StatusTag } from "../../components/StatusTag";
 import { useNow } from "../../components/useNow";
@@ -101,11 +103,17 @@ export function ExperimentPage() {
   }
   if (query.isError && query.data === undefined) {
     return (
-      <ProblemAlert
-        error={query.error}
-        what="Could not load the experiment"
-        onRetry={() => void query.refetch()}
-      />
+      <>
+        <PageHead
+          title="Experiment"
+          actions={<LinkButton to="/experiments">To the experiments</LinkButton>}
+        />
+        <ProblemAlert
+          error={query.error}
+          what="Could not load the experiment"
+          onRetry={() => void query.refetch()}
+        />
+      </>
     );
   }
   return (

@@ -21,7 +21,7 @@ const ARCHIVE: Step = { action: "archive", word: "Archive", done: "is archived",
 
 const STEPS: Record<ExperimentStatus, readonly Step[]> = {
   draft: [START, ARCHIVE],
-  scheduled: [PAUSE, COMPLETE],
+  scheduled: [COMPLETE],
   running: [PAUSE, COMPLETE],
   paused: [RESUME, COMPLETE],
   completed: [ARCHIVE],

@@ -103,14 +103,30 @@ function Freshness({
   );
 }
 
+/** How far the smallest variant has come towards its planned units; null without a plan. */
+function progress({ planned, exposures }: Results): number | null {
+  const shares = Object.entries(planned?.required_units_per_variant ?? {})
+    .filter(([, required]) => required > 0)
+    .map(([variant, required]) => (exposures?.[variant] ?? 0) / required);
+  return shares.length === 0 ? null : Math.min(1, ...shares);
+}
+
 function Horizon({ results }: { results: Results }) {
+  const reached = progress(results);
+  const end = results.planned?.planned_end_at;
+  const plan = [
+    reached === null ? "" : `${formatPercent(reached)} of the planned units.`,
+    end ? `Planned end: ${formatTime(end)}.` : "",
+  ]
+    .filter((part) => part !== "")
+    .join(" ");
   return results.status === "ready" ? (
     <Chip name="Horizon" tone="good" icon="check" word="Reached" testId="health-horizon">
-      The planned end is reached: p-values and verdicts may be read.
+      p-values and verdicts may be read. {plan}
     </Chip>
   ) : (
     <Chip name="Horizon" tone="info" icon="clock" word="Collecting" testId="health-horizon">
-      p-values and verdicts are withheld until the planned sample or duration is reached.
+      p-values and verdicts are withheld until the planned end. {plan}
     </Chip>
   );
 }

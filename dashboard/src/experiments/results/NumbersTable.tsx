@@ -1,6 +1,7 @@
 import { Button, Table } from "@mantine/core";
-import type { Results, VariantResult } from "../../api/types";
+import type { Results } from "../../api/types";
 import { formatCount, formatPValue, formatValue, NOTHING } from "../../lib/format";
+import { cells, toCsv, type Cell } from "./csv";
 
 const HEADINGS = [
   "Metric",
@@ -22,48 +23,14 @@ const HEADINGS = [
   "Verdict",
 ];
 
-function cells(variant: VariantResult): (string | number | null)[] {
-  return [
-    variant.n,
-    variant.value,
-    variant.std_dev ?? null,
-    variant.method ?? null,
-    variant.effect ?? null,
-    variant.se ?? null,
-    variant.ci?.[0] ?? null,
-    variant.ci?.[1] ?? null,
-    variant.lift ?? null,
-    variant.lift_ci?.[0] ?? null,
-    variant.lift_ci?.[1] ?? null,
-    variant.p_value ?? null,
-    variant.p_adjusted ?? null,
-    variant.verdict ?? null,
-  ];
-}
-
 const COUNT = 0;
 const P_VALUES = [11, 12];
 
-function show(cell: string | number | null, column: number): string {
+function show(cell: Cell, column: number): string {
   if (cell === null) return NOTHING;
   if (typeof cell === "string") return cell;
   if (column === COUNT) return formatCount(cell);
   return P_VALUES.includes(column) ? formatPValue(cell) : formatValue(cell);
-}
-
-/** A table as comma-separated values (RFC 4180), numbers in full. */
-export function toCsv(results: Results): string {
-  const quote = (cell: string | number | null) => {
-    const text = cell === null ? "" : String(cell);
-    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  const rows = (results.metrics ?? []).flatMap((metric) =>
-    metric.variants.map((variant) => [metric.metric, metric.role, variant.variant, ...cells(variant)]),
-  );
-  const headings = [
-    "metric,role,variant,n,value,std_dev,method,effect,se,ci_lo,ci_hi,lift,lift_ci_lo,lift_ci_hi,p_value,p_adjusted,verdict",
-  ];
-  return [...headings, ...rows.map((row) => row.map(quote).join(","))].join("\r\n") + "\r\n";
 }
 
 function download(results: Results) {

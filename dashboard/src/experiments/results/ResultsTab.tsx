@@ -1,12 +1,12 @@
-import { Alert, Group, List, Stack, Switch, Text, Title } from "@mantine/core";
+import { Group, List, Stack, Switch, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { listMetrics } from "../../api/catalogue";
 import { loadResults } from "../../api/experiments";
 import type { Experiment, Results } from "../../api/types";
 import { Empty } from "../../components/Empty";
 import { Loading } from "../../components/Loading";
+import { Notice } from "../../components/Notice";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { useNow } from "../../components/useNow";
 import { formatAgo, formatTime } from "../../lib/format";
@@ -70,25 +70,19 @@ function Warnings({ results, peek }: { results: Results; peek: boolean }) {
   return (
     <>
       {srm?.passed === false && (
-        <Alert
-          color="red"
-          variant="outline"
-          role="alert"
-          title="The sample ratio is wrong"
-          data-testid="srm-alert"
-        >
+        <Notice tone="bad" urgent title="The sample ratio is wrong" testId="srm-alert">
           Units are missing, or doubled, in some variant. Until the cause is known, no difference below means
           anything.
-        </Alert>
+        </Notice>
       )}
       {peek && (
-        <Alert color="orange" variant="outline" title="You are peeking" data-testid="peek-alert">
+        <Notice tone="warn" title="You are peeking" testId="peek-alert">
           These p-values are only right at the planned end. Stopping because one of them looks good makes
           false positives several times likelier.
-        </Alert>
+        </Notice>
       )}
       {warnings.length > 0 && (
-        <Alert color="orange" variant="outline" title="To keep in mind" data-testid="warnings">
+        <Notice tone="warn" title="To keep in mind" testId="warnings">
           <List size="sm">
             {warnings.map((warning, index) => (
               <List.Item key={index}>
@@ -96,7 +90,7 @@ function Warnings({ results, peek }: { results: Results; peek: boolean }) {
               </List.Item>
             ))}
           </List>
-        </Alert>
+        </Notice>
       )}
     </>
   );
@@ -112,11 +106,7 @@ function Report({
   peek: boolean;
 }) {
   const now = useNow();
-  const catalogue = useQuery({ queryKey: ["metrics"], queryFn: ({ signal }) => listMetrics(signal) });
-  const groups = useMemo(
-    () => scorecard(results, experiment, catalogue.data),
-    [results, experiment, catalogue.data],
-  );
+  const groups = useMemo(() => scorecard(results, experiment), [results, experiment]);
   const primary = groups.filter(({ role }) => role === "primary").flatMap(({ metrics }) => metrics);
   const total = Object.values(results.exposures ?? {}).reduce((sum, n) => sum + n, 0);
   return (
@@ -128,15 +118,19 @@ function Report({
           <Title order={2} size="h4" id="summary-title" mb="xs">
             In words
           </Title>
-          <List size="sm">
-            {primary.flatMap(({ rows }) =>
-              rows.map((row) => (
-                <List.Item key={`${row.metric} ${row.treatment.variant}`}>
-                  {describeRow(row, results.alpha)}
-                </List.Item>
-              )),
-            )}
-          </List>
+          {results.srm?.passed === false ? (
+            <Text size="sm">Nothing can be said while the sample ratio is wrong.</Text>
+          ) : (
+            <List size="sm">
+              {primary.flatMap(({ rows }) =>
+                rows.map((row) => (
+                  <List.Item key={`${row.metric} ${row.treatment.variant}`}>
+                    {describeRow(row, results.alpha)}
+                  </List.Item>
+                )),
+              )}
+            </List>
+          )}
         </section>
       )}
       <ExposuresPanel results={results} experiment={experiment} />

@@ -1,6 +1,6 @@
 import { Group as Line, Table, Text, Title, Tooltip } from "@mantine/core";
 import { Fragment, useMemo } from "react";
-import type { Results } from "../../api/types";
+import type { MetricKind, Results, VariantResult } from "../../api/types";
 import { Icon } from "../../components/Icon";
 import { Tag } from "../../components/Tag";
 import { formatCount, formatInterval, formatPercent } from "../../lib/format";
@@ -13,6 +13,7 @@ import {
   formatMetricValue,
   formatShownPValue,
   verdictLook,
+  whyNothing,
   type Group,
   type Row,
 } from "./scorecard";
@@ -22,7 +23,7 @@ const HORIZON_REASON =
 
 function PValue({ row }: { row: Row }) {
   const shown = formatShownPValue(row.treatment);
-  if (typeof row.treatment.p_value === "number") return <>{shown}</>;
+  if (typeof row.treatment.p_value === "number") return <>p {shown}</>;
   return (
     <Tooltip
       label={HORIZON_REASON}
@@ -31,9 +32,9 @@ function PValue({ row }: { row: Row }) {
       withArrow
       events={{ hover: true, focus: true, touch: true }}
     >
-      <Text component="span" size="xs" c="dimmed" tabIndex={0} style={{ textDecoration: "underline dotted" }}>
-        {shown}
-      </Text>
+      <span tabIndex={0} style={{ textDecoration: "underline dotted" }}>
+        p {shown}
+      </span>
     </Tooltip>
   );
 }
@@ -43,9 +44,7 @@ function ChangeCell({ row }: { row: Row }) {
   if (drawn === null) {
     return (
       <Text size="xs" c="dimmed" style={{ whiteSpace: "normal" }} maw={180} ta="right">
-        {typeof treatment.effect === "number"
-          ? "not defined: the control's value may be zero"
-          : "nothing to compare yet"}
+        {whyNothing(row)}
       </Text>
     );
   }
@@ -56,6 +55,18 @@ function ChangeCell({ row }: { row: Row }) {
       </Text>
       <Text component="div" size="xs" c="dimmed" data-testid={`ci-${row.metric}-${treatment.variant}`}>
         {formatInterval([drawn.lo, drawn.hi], formatPercent)}
+      </Text>
+    </>
+  );
+}
+
+/** A variant's value, with the number of exposed units that it rests on. */
+function Value({ kind, variant }: { kind: MetricKind; variant: VariantResult }) {
+  return (
+    <>
+      <div>{formatMetricValue(kind, variant.value)}</div>
+      <Text component="div" size="xs" c="dimmed">
+        {formatCount(variant.n)} units
       </Text>
     </>
   );
@@ -74,13 +85,11 @@ function RowCells({ row, axis, alpha }: RowCellsProps) {
     <>
       <Table.Td>{treatment.variant}</Table.Td>
       <Table.Td className="numeric">
-        <div>{formatCount(treatment.n)}</div>
-        <Text component="div" size="xs" c="dimmed">
-          of {formatCount(treatment.n + control.n)}
-        </Text>
+        <Value kind={kind} variant={control} />
       </Table.Td>
-      <Table.Td className="numeric">{formatMetricValue(kind, control.value)}</Table.Td>
-      <Table.Td className="numeric">{formatMetricValue(kind, treatment.value)}</Table.Td>
+      <Table.Td className="numeric">
+        <Value kind={kind} variant={treatment} />
+      </Table.Td>
       <Table.Td className="numeric">{formatDifference(kind, treatment.effect)}</Table.Td>
       <Table.Td className="numeric">
         <ChangeCell row={row} />
@@ -88,13 +97,13 @@ function RowCells({ row, axis, alpha }: RowCellsProps) {
       <Table.Td style={{ padding: 0 }}>
         <IntervalBar row={row} axis={axis} label={describeRow(row, alpha)} />
       </Table.Td>
-      <Table.Td className="numeric">
-        <PValue row={row} />
-      </Table.Td>
       <Table.Td>
         <Tag tone={look.tone} icon={look.icon} testId={`verdict-${row.metric}-${treatment.variant}`}>
           {look.word}
         </Tag>
+        <Text component="div" size="xs" c="dimmed" mt={2}>
+          <PValue row={row} />
+        </Text>
       </Table.Td>
     </>
   );
@@ -126,14 +135,11 @@ export function Scorecard({ groups, results }: { groups: Group[]; results: Resul
         </Text>
       </Line>
       <div className="table-scroll" tabIndex={0} role="region" aria-label="Scorecard, scrolls sideways">
-        <Table verticalSpacing="xs" horizontalSpacing="sm" miw={1080}>
+        <Table verticalSpacing="xs" horizontalSpacing="xs" miw={980}>
           <Table.Thead>
             <Table.Tr>
               <Table.Th scope="col">Metric</Table.Th>
               <Table.Th scope="col">Variant</Table.Th>
-              <Table.Th scope="col" className="numeric">
-                Exposed
-              </Table.Th>
               <Table.Th scope="col" className="numeric">
                 Control
               </Table.Th>
@@ -150,16 +156,13 @@ export function Scorecard({ groups, results }: { groups: Group[]; results: Resul
                 <span className="visually-hidden">{level} interval of the relative change</span>
                 <AxisLabels axis={axis} />
               </Table.Th>
-              <Table.Th scope="col" className="numeric">
-                p-value
-              </Table.Th>
-              <Table.Th scope="col">Verdict</Table.Th>
+              <Table.Th scope="col">Verdict, p-value</Table.Th>
             </Table.Tr>
           </Table.Thead>
           {groups.map((group) => (
             <Table.Tbody key={group.role} data-testid={`group-${group.role}`}>
               <Table.Tr>
-                <Table.Th colSpan={10} scope="rowgroup" bg="var(--page-ground)">
+                <Table.Th colSpan={8} scope="rowgroup" bg="var(--page-ground)">
                   <Text component="span" size="xs" fw={700} tt="uppercase">
                     {group.title}
                   </Text>{" "}

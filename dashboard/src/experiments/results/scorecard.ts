@@ -2,7 +2,6 @@
 import type {
   Experiment,
   Interval,
-  Metric,
   MetricKind,
   MetricResult,
   MetricRole,
@@ -21,6 +20,8 @@ export interface Row {
   kind: MetricKind;
   /** Whether a fall is good. */
   lowerIsBetter: boolean;
+  /** False where this version has no right way to compute the metric. */
+  computed: boolean;
   control: VariantResult;
   treatment: VariantResult;
   /** The interval that is drawn, of the relative change. */
@@ -59,61 +60,57 @@ export function controlOf(experiment: Pick<Experiment, "variants"> | undefined):
   return (variants.find(({ is_control }) => is_control === true) ?? variants[0])?.name;
 }
 
-function marginOf(metric: string, lowerIsBetter: boolean, experiment: Experiment | undefined): number | null {
-  for (const guardrail of experiment?.guardrail_metrics ?? []) {
-    if (typeof guardrail === "string" || guardrail.metric !== metric) continue;
-    if (typeof guardrail.max_degradation !== "number" || guardrail.margin_type === "absolute") return null;
-    return lowerIsBetter ? guardrail.max_degradation : -guardrail.max_degradation;
-  }
-  return null;
+/** The relative change at which a guardrail's loss is no longer accepted. */
+function marginOf(result: MetricResult, lowerIsBetter: boolean): number | null {
+  const margin = result.max_degradation;
+  if (result.role !== "guardrail" || typeof margin !== "number" || result.margin_type === "absolute")
+    return null;
+  return lowerIsBetter ? margin : -margin;
 }
 
-function rowsOf(result: MetricResult, lowerIsBetter: boolean, experiment: Experiment | undefined): Row[] {
-  const controlName = controlOf(experiment);
+function rowsOf(
+  result: MetricResult,
+  lowerIsBetter: boolean,
+  controlName: string | undefined,
+  mde: number | null,
+): Row[] {
   const control = result.variants.find(({ variant }) => variant === controlName) ?? result.variants[0];
   if (control === undefined) return [];
-  const margin = result.role === "guardrail" ? marginOf(result.metric, lowerIsBetter, experiment) : null;
-  const relativeMde =
-    experiment?.mde_type === "absolute" ? null : (experiment?.min_detectable_effect ?? null);
+  const margin = marginOf(result, lowerIsBetter);
   return result.variants
     .filter((variant) => variant !== control)
     .map((treatment) => {
-      const early =
-        treatment.verdict === null || treatment.verdict === undefined || treatment.verdict === "collecting";
+      const early = (treatment.verdict ?? "collecting") === "collecting";
       const sequential = early ? drawn(treatment.lift, treatment.sequential?.lift_ci) : null;
       return {
         metric: result.metric,
         kind: result.kind,
         lowerIsBetter,
+        computed: result.status !== "not_computed",
         control,
         treatment,
         drawn: sequential ?? drawn(treatment.lift, treatment.lift_ci),
         alwaysValid: sequential !== null,
         margin,
-        mde: result.role === "primary" ? relativeMde : null,
+        mde: result.role === "primary" ? mde : null,
       };
     });
 }
 
 /** The scorecard's groups, empty ones left out. */
-export function scorecard(
-  results: Results,
-  experiment: Experiment | undefined,
-  catalogue: readonly Metric[] | undefined,
-): Group[] {
-  const falling = new Set(
-    catalogue?.filter(({ direction }) => direction === "decrease").map(({ name }) => name),
-  );
+export function scorecard(results: Results, experiment: Experiment | undefined): Group[] {
+  const controlName = controlOf(experiment);
+  const { planned } = results;
+  const mde = planned?.mde_type === "absolute" ? null : (planned?.min_detectable_effect ?? null);
   return GROUPS.map((group) => ({
     ...group,
     metrics: (results.metrics ?? [])
       .filter(({ role }) => role === group.role)
-      .map((result) => ({
-        metric: result.metric,
-        kind: result.kind,
-        lowerIsBetter: falling.has(result.metric),
-        rows: rowsOf(result, falling.has(result.metric), experiment),
-      })),
+      .map((result) => {
+        const lowerIsBetter = result.direction === "decrease";
+        const { metric, kind } = result;
+        return { metric, kind, lowerIsBetter, rows: rowsOf(result, lowerIsBetter, controlName, mde) };
+      }),
   })).filter(({ metrics }) => metrics.length > 0);
 }
 
@@ -133,7 +130,7 @@ export function verdictLook(row: Row): VerdictLook {
     const rose = (treatment.effect ?? 0) > 0;
     const better = rose !== row.lowerIsBetter;
     return {
-      word: `${early ? "Already significant" : "Significant"}, ${better ? "better" : "worse"}`,
+      word: `${early ? "Significant early" : "Significant"}, ${better ? "better" : "worse"}`,
       tone: better ? "good" : "bad",
       icon: rose ? "up" : "down",
     };
@@ -158,6 +155,19 @@ export function formatDifference(kind: MetricKind, value: number | null | undefi
 /** The confidence level in percent: "95 %". */
 export function confidence(alpha: number | undefined): string {
   return formatPercent(1 - (alpha ?? 0.05));
+}
+
+const UNDEFINED: Readonly<Record<string, string>> = {
+  too_few_units: "too few units to compare yet",
+  zero_variance: "every unit has the same value",
+};
+
+/** Why a row has no relative change. */
+export function whyNothing({ computed, treatment }: Row): string {
+  if (!computed) return "this kind of metric is not computed yet";
+  if (typeof treatment.effect === "number") return "not defined: the control's value may be zero";
+  const word = treatment.undefined;
+  return word ? (UNDEFINED[word] ?? word.replaceAll("_", " ")) : "nothing to compare yet";
 }
 
 /** One row as a sentence, for readers who do not see the drawing. */

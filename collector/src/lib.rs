@@ -7,3 +7,4 @@ pub mod disk;
 pub mod event;
 pub mod pseudonym;
 pub mod wal;
+pub mod flush;

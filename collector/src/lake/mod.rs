@@ -13,6 +13,7 @@
 
 mod commit;
 mod disk_store;
+pub(crate) mod file_writer;
 pub mod layout;
 pub mod manifest;
 

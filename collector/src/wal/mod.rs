@@ -32,7 +32,7 @@ pub use recent::RecentIds;
 pub use record::{Batch, StoredBatch};
 pub use recover::Recovered;
 pub use retire::retire;
-pub use writer::{Busy, Outcome, WalHandle, WriteFailed, WriterSettings, spawn_writer};
+pub use writer::{Busy, Load, Outcome, WalHandle, WriteFailed, WriterSettings, spawn_writer};
 
 /// The log's writing end.
 #[derive(Debug)]

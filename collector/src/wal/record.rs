@@ -169,11 +169,11 @@ pub struct StoredBatch<'a> {
 
 impl StoredBatch<'_> {
     /// The keys by which duplicates of its events are known.
-    pub(super) fn dedup_keys(&self) -> impl Iterator<Item = u128> + '_ {
+    pub(crate) fn dedup_keys(&self) -> impl Iterator<Item = u128> + '_ {
         let salt = dedup_salt(self.env);
-        self.events.iter().filter_map(move |event| {
+        self.events.iter().map(move |event| {
             // The id is the first field of the encoding.
-            event.first_chunk::<16>().map(|id| dedup_key(salt, id))
+            dedup_key(salt, event.first_chunk::<16>().unwrap_or(&[0; 16]))
         })
     }
 }

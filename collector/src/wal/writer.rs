@@ -62,7 +62,7 @@ pub struct WalHandle {
 
 /// What is under way, in bytes.
 #[derive(Debug, Default)]
-struct Load {
+pub struct Load {
     queued: AtomicUsize,
     /// Written and not yet in the lake.
     logged: AtomicU64,
@@ -77,7 +77,7 @@ enum Message {
 impl WalHandle {
     /// Queues a batch. The answer comes when it is durable.
     pub fn submit(&self, batch: Batch) -> Result<oneshot::Receiver<Outcome>, Busy> {
-        if self.log_bytes() >= self.settings.log_bytes {
+        if self.load.logged_bytes() >= self.settings.log_bytes {
             return Err(Busy::Log);
         }
         let size = batch.size_bytes();
@@ -113,19 +113,26 @@ impl WalHandle {
         }
     }
 
+    /// The bytes under way, without the right to add to them.
+    pub fn load(&self) -> Arc<Load> {
+        Arc::clone(&self.load)
+    }
+}
+
+impl Load {
     /// Bytes that are durable and not in the lake yet.
-    pub fn log_bytes(&self) -> u64 {
-        self.load.logged.load(Ordering::Acquire)
+    pub fn logged_bytes(&self) -> u64 {
+        self.logged.load(Ordering::Acquire)
     }
 
     /// Bytes of batches that wait to be written.
     pub fn queued_bytes(&self) -> usize {
-        self.load.queued.load(Ordering::Acquire)
+        self.queued.load(Ordering::Acquire)
     }
 
-    /// Notes that segments of this many bytes have left the log.
+    /// Notes that a segment of this many bytes has left the log.
     pub fn note_flushed(&self, bytes: u64) {
-        self.load.logged.fetch_sub(bytes, Ordering::AcqRel);
+        self.logged.fetch_sub(bytes, Ordering::AcqRel);
     }
 }
 

@@ -47,13 +47,7 @@ struct Outcome<'c> {
     bucket: u16,
 }
 
-/// The text that is hashed: a unit id, or a switchback slice written into a buffer of its own.
-struct Unit<'c> {
-    text: UnitText<'c>,
-    slice: SliceText,
-}
-
-/// Room for `cluster@slice`.
+/// Room for `cluster@slice`, the text that a switchback hashes.
 struct SliceText {
     bytes: [u8; crate::bucket::MAX_UNIT_BYTES],
     len: usize,
@@ -68,18 +62,14 @@ impl Write for SliceText {
     }
 }
 
-impl Unit<'_> {
-    fn hashed(&self) -> &str {
-        match self.text {
-            UnitText::Id(id) => id,
-            UnitText::Slice { .. } => self
-                .slice
-                .bytes
-                .get(..self.slice.len)
-                .and_then(|bytes| std::str::from_utf8(bytes).ok())
-                .unwrap_or(""),
-        }
-    }
+/// Hands the text of a unit to `take`; none for a slice that is longer than a unit id may be.
+#[cold]
+#[inline(never)]
+fn with_slice_text<T>(unit: UnitText<'_>, take: impl FnOnce(&str) -> T) -> Option<T> {
+    let mut text = SliceText { bytes: [0; crate::bucket::MAX_UNIT_BYTES], len: 0 };
+    write!(text, "{unit}").ok()?;
+    let written = std::str::from_utf8(text.bytes.get(..text.len)?).ok()?;
+    Some(take(written))
 }
 
 impl<'c> Request<'c> {
@@ -247,7 +237,7 @@ impl<'c> Request<'c> {
         let unit = self.unit(experiment, extras);
         trace.record(|| Step::Unit {
             unit_type: self.unit_type_name(experiment.unit_type).to_owned(),
-            unit: unit.as_ref().map(|unit| unit.text.to_string()),
+            unit: unit.map(|unit| unit.to_string()),
         });
         let Some(unit) = unit else { return control(Reason::NoUnit) };
         // 3. Override.
@@ -255,7 +245,13 @@ impl<'c> Request<'c> {
             && let Some(extras) = extras
             && !extras.overrides.is_empty()
         {
-            let found = self.list_position(experiment.unit_type, unit.hashed(), extras.overrides);
+            let found = match unit {
+                UnitText::Id(id) => self.list_position(experiment.unit_type, id, extras.overrides),
+                UnitText::Slice { .. } => with_slice_text(unit, |text| {
+                    self.list_position(experiment.unit_type, text, extras.overrides)
+                })
+                .flatten(),
+            };
             trace.record(|| Step::List {
                 list: format!("overrides of {}", self.name(experiment.key)),
                 searchable: self.list_key.is_some(),
@@ -312,7 +308,7 @@ impl<'c> Request<'c> {
             });
             match prior {
                 Some(variant) => {
-                    let bucket = self.bucket(experiment.salt, experiment.unit_type, &unit);
+                    let bucket = self.bucket(experiment.salt, experiment.unit_type, unit);
                     return Self::if_enrolling(phase, enrolled(variant, bucket, Reason::Prior));
                 }
                 None if extras.frozen => return control(Reason::Frozen),
@@ -320,11 +316,11 @@ impl<'c> Request<'c> {
             }
         }
         // 9. and 10. Domain and layer.
-        if let Some(reason) = self.outside_layer(experiment, &unit, trace) {
+        if let Some(reason) = self.outside_layer(experiment, unit, trace) {
             return control(reason);
         }
         // 11. Variant.
-        let bucket = self.bucket(experiment.salt, experiment.unit_type, &unit);
+        let bucket = self.bucket(experiment.salt, experiment.unit_type, unit);
         let owner = owner_of(self.config.runs_of(experiment.split), bucket);
         trace.record(|| Step::Split {
             bucket,
@@ -381,13 +377,13 @@ impl<'c> Request<'c> {
     }
 
     /// The unit that an experiment randomises: the request's, or a time slice of its cluster.
-    fn unit(&self, experiment: &Experiment, extras: Option<&Extras>) -> Option<Unit<'c>> {
-        let mut slice = SliceText { bytes: [0; crate::bucket::MAX_UNIT_BYTES], len: 0 };
-        let text = self.unit_text_of(experiment, extras)?;
-        if let UnitText::Slice { .. } = text {
-            write!(slice, "{text}").ok()?;
+    #[inline]
+    fn unit(&self, experiment: &Experiment, extras: Option<&Extras>) -> Option<UnitText<'c>> {
+        let unit = self.unit_text_of(experiment, extras)?;
+        match unit {
+            UnitText::Id(_) => Some(unit),
+            UnitText::Slice { .. } => with_slice_text(unit, |_| unit),
         }
-        Some(Unit { text, slice })
     }
 
     fn unit_text(&self, experiment: &Experiment) -> Option<UnitText<'c>> {
@@ -410,10 +406,12 @@ impl<'c> Request<'c> {
         self.context.unit_id(self.unit_type_name(experiment.unit_type)).map(UnitText::Id)
     }
 
-    fn bucket(&mut self, salt: SaltState, unit_type: UnitTypeId, unit: &Unit<'c>) -> u16 {
-        match unit.text {
+    #[inline]
+    fn bucket(&mut self, salt: SaltState, unit_type: UnitTypeId, unit: UnitText<'c>) -> u16 {
+        match unit {
             UnitText::Id(id) => self.bucket_of(salt, unit_type, id),
-            UnitText::Slice { .. } => salt.bucket(unit.hashed()),
+            // `unit` has made sure that the slice has a text.
+            UnitText::Slice { .. } => with_slice_text(unit, |text| salt.bucket(text)).unwrap_or(0),
         }
     }
 
@@ -436,7 +434,7 @@ impl<'c> Request<'c> {
     fn outside_layer<T: Trace>(
         &mut self,
         experiment: &'c Experiment,
-        unit: &Unit<'c>,
+        unit: UnitText<'c>,
         trace: &mut T,
     ) -> Option<Reason<'c>> {
         let layer_id = experiment.layer?;
@@ -456,7 +454,7 @@ impl<'c> Request<'c> {
             }
         }
         // Units of a layer are of one type, so its bucket is the same for all of its experiments; a switchback's slice is not.
-        let shared = matches!(unit.text, UnitText::Id(_));
+        let shared = matches!(unit, UnitText::Id(_));
         let remembered =
             self.memo.as_ref().filter(|_| shared).and_then(|memo| memo.layer_bucket(layer_id));
         let bucket = remembered.unwrap_or_else(|| {

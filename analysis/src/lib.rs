@@ -11,5 +11,7 @@
 pub mod plan;
 pub mod report;
 pub mod stats;
+#[expect(clippy::many_single_char_names, reason = "formulas keep the letters of their papers")]
 pub mod methods;
 pub mod power;
+pub mod stats_cli;

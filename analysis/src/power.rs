@@ -2,7 +2,8 @@
 //!
 //! # Question          How many units must each arm have, to find an effect of this size?
 //! # Input             baseline, effect, two-sided alpha, power, allocation (treatment / control)
-//! # Formula           mean: `n_c = (z_{1−α/2} + z_power)² (v_c + v_t / r) / d²`;
+//! # Formula           mean: `n_c = x² (v_c + v_t / r) / d²` where `x = d/se` solves
+//!                     `Φ(x − z_{1−α/2}) + Φ(−x − z_{1−α/2}) = power`, so `x ≈ z_{1−α/2} + z_power`;
 //!                     proportions (pooled under the null, Fleiss):
 //!                     `n_c = (z_{1−α/2} √((r+1) p̄q̄) + z_power √(r p_c q_c + p_t q_t))² / (r d²)`,
 //!                     `p̄ = (p_c + r p_t)/(r + 1)`
@@ -36,7 +37,9 @@ impl Design {
     /// Critical value of the test and of the power, if the design is one.
     fn quantiles(self) -> Option<(f64, f64)> {
         let inside = |p: f64| p > 0.0 && p < 1.0;
-        (inside(self.alpha) && inside(self.power) && self.ratio > 0.0 && self.ratio.is_finite())
+        // A test rejects with probability alpha when there is no effect, so no less can be asked for.
+        let sensible = inside(self.alpha) && inside(self.power) && self.power > self.alpha;
+        (sensible && self.ratio > 0.0 && self.ratio.is_finite())
             .then(|| (normal::isf(self.alpha / 2.0), normal::isf(1.0 - self.power)))
     }
 
@@ -60,7 +63,32 @@ pub fn required_per_arm_mean(
         return None;
     }
     let variance = variance_control + variance_treatment / design.ratio;
-    answer((z_alpha + z_power).powi(2) * variance / (effect * effect))
+    let drift = drift_of(z_alpha, z_alpha + z_power, design.power);
+    answer(drift.powi(2) * variance / (effect * effect))
+}
+
+/// As [`required_per_arm_mean`] for a one-sided test at `alpha`.
+pub fn required_per_arm_mean_one_sided(
+    variance_control: f64,
+    variance_treatment: f64,
+    effect: f64,
+    design: Design,
+) -> Option<f64> {
+    let (_, z_power) = design.quantiles()?;
+    let drift = normal::isf(design.alpha) + z_power;
+    let variance = variance_control + variance_treatment / design.ratio;
+    answer(drift * drift * variance / (effect * effect))
+}
+
+/// Chance that a two-sided test at `alpha` finds an effect that is estimated with standard error
+/// `se`; `None` when that is zero or no number.
+pub fn power_mean(effect: f64, se: f64, alpha: f64) -> Option<f64> {
+    let drift = effect / se;
+    if !(drift.is_finite() && alpha > 0.0 && alpha < 1.0) {
+        return None;
+    }
+    let z = normal::isf(alpha / 2.0);
+    Some(normal::cdf(drift - z) + normal::cdf(-drift - z))
 }
 
 /// Units of the control arm needed to tell the shares `control` and `treatment` apart by the pooled
@@ -77,6 +105,46 @@ pub fn required_per_arm_proportion(control: f64, treatment: f64, design: Design)
     let under_effect = (r * control * (1.0 - control) + treatment * (1.0 - treatment)).sqrt();
     let effect = treatment - control;
     answer((z_alpha * under_null + z_power * under_effect).powi(2) / (r * effect * effect))
+}
+
+/// As [`required_per_arm_proportion`], with each arm's own variance under the null too: for
+/// comparison with calculators that do so.
+pub fn required_per_arm_proportion_unpooled(
+    control: f64,
+    treatment: f64,
+    design: Design,
+) -> Option<f64> {
+    let (z_alpha, z_power) = design.quantiles()?;
+    let variance = control * (1.0 - control) + treatment * (1.0 - treatment) / design.ratio;
+    let effect = treatment - control;
+    answer((z_alpha + z_power).powi(2) * variance / (effect * effect))
+}
+
+/// Units per arm by the formula of Evan Miller's calculator, which takes the control's variance
+/// under the null: for comparison.
+pub fn required_per_arm_evan_miller(control: f64, effect: f64, design: Design) -> Option<f64> {
+    let (z_alpha, z_power) = design.quantiles()?;
+    let treatment = control + effect;
+    let under_null = (2.0 * control * (1.0 - control)).sqrt();
+    let under_effect = (control * (1.0 - control) + treatment * (1.0 - treatment)).sqrt();
+    answer((z_alpha * under_null + z_power * under_effect).powi(2) / (effect * effect))
+}
+
+/// The effect in standard errors at which a two-sided test at `z_alpha` has this power, by Newton
+/// from the one-sided answer; the opposite tail matters from the sixth digit on.
+fn drift_of(z_alpha: f64, one_sided: f64, power: f64) -> f64 {
+    let mut drift = one_sided.max(f64::MIN_POSITIVE);
+    for _ in 0..50 {
+        let reached = normal::cdf(drift - z_alpha) + normal::cdf(-drift - z_alpha);
+        let slope = normal::pdf(drift - z_alpha) - normal::pdf(drift + z_alpha);
+        // Halving keeps the search on the side where more drift means more power.
+        let next = (drift - (reached - power) / slope).max(drift / 2.0);
+        if (next - drift).abs() <= 1e-15 * drift {
+            return next;
+        }
+        drift = next;
+    }
+    drift
 }
 
 fn answer(units: f64) -> Option<f64> {
@@ -100,7 +168,7 @@ mod tests {
         let equal = required_per_arm_mean(1.0, 1.0, 0.1, Design::default()).unwrap();
         let design = Design { ratio: 1.0 / 9.0, ..Design::default() };
         let ramp = required_per_arm_mean(1.0, 1.0, 0.1, design).unwrap();
-        assert!((equal - 1_569.772_1).abs() < 1e-6, "{equal}");
+        assert!((equal - 1_569.772_102).abs() < 1e-6, "{equal}");
         assert!(ramp + design.treatment_units(ramp) > 2.0 * equal);
     }
 

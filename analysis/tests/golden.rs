@@ -1,0 +1,138 @@
+//! Every method against golden files from independent implementations.
+//!
+//! The files name their origin; `scripts/reference/statistics.py` writes them. A case is a request
+//! of the command line with its expected result, so that this also checks the command line.
+
+use analysis::methods::{normal, student_t};
+use analysis::stats_cli;
+use serde_json::Value;
+
+/// Relative error allowed of estimates and intervals.
+const TOLERANCE: f64 = 1e-9;
+/// Relative error allowed of p-values, down to 1e-300.
+const P_TOLERANCE: f64 = 1e-8;
+
+fn cases(name: &str) -> Vec<Value> {
+    let path = format!("{}/tests/golden/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).expect("the golden file is in the repository");
+    let document: Value = serde_json::from_str(&text).expect("golden files are JSON");
+    assert!(document["origin"]["reference"].is_string(), "{name} names no origin");
+    document["cases"].as_array().expect("golden files hold cases").clone()
+}
+
+/// What differs between an expected value and the one got, if anything.
+fn difference(path: &str, expected: &Value, got: &Value, tolerance: f64) -> Option<String> {
+    let differs = || Some(format!("{path}: expected {expected}, got {got}"));
+    match (expected, got) {
+        (Value::Object(expected), Value::Object(got)) => {
+            expected.iter().find_map(|(key, value)| {
+                let tolerance = if key.starts_with("p_value") || key == "adjusted" {
+                    tolerance.max(P_TOLERANCE)
+                } else {
+                    tolerance
+                };
+                let path = format!("{path}.{key}");
+                difference(&path, value, got.get(key).unwrap_or(&Value::Null), tolerance)
+            })
+        }
+        (Value::Array(expected), Value::Array(got)) if expected.len() == got.len() => {
+            expected.iter().zip(got).enumerate().find_map(|(i, (expected, got))| {
+                difference(&format!("{path}[{i}]"), expected, got, tolerance)
+            })
+        }
+        (Value::Number(expected), Value::Number(got)) => {
+            let (expected, got) = (expected.as_f64()?, got.as_f64()?);
+            // Below 1e-300 nothing is promised; the absolute part is for bounds that are zero.
+            let allowed =
+                tolerance * expected.abs() + if expected.abs() < 1e-12 { 1e-15 } else { 0.0 };
+            if (got - expected).abs() <= allowed.max(1e-300) { None } else { differs() }
+        }
+        _ => {
+            if expected == got {
+                None
+            } else {
+                differs()
+            }
+        }
+    }
+}
+
+fn agree(name: &str) {
+    let cases = cases(name);
+    let failures: Vec<String> = cases
+        .iter()
+        .filter_map(|case| {
+            let request = case["request"].to_string();
+            let answer = stats_cli::answer(request.as_bytes());
+            let tolerance = case["tolerance"].as_f64().unwrap_or(TOLERANCE);
+            let difference = match answer.get("result") {
+                Some(result) => difference("", &case["expect"], result, tolerance),
+                None => Some(answer.to_string()),
+            };
+            difference.map(|difference| format!("{difference}\n    {request}"))
+        })
+        .collect();
+    let shown = failures.iter().take(12).cloned().collect::<Vec<_>>().join("\n");
+    assert!(failures.is_empty(), "{} of {} differ:\n{shown}", failures.len(), cases.len());
+}
+
+macro_rules! agrees {
+    ($($test:ident: $file:literal),* $(,)?) => { $(#[test] fn $test() { agree($file); })* };
+}
+
+agrees! {
+    welch_agrees_with_its_references: "welch",
+    merged_moments_agree_with_rational_arithmetic: "moments",
+    lifts_agree_with_their_references: "lift",
+    ratios_agree_with_their_references: "ratio",
+    proportions_agree_with_their_references: "proportions",
+    chi_squared_agrees_with_scipy: "chi_squared",
+    sample_ratio_checks_agree_with_their_references: "srm",
+    adjusted_p_values_agree_with_statsmodels: "multiplicity",
+    sample_sizes_agree_with_their_references: "power",
+    acceptance_samples_of_the_command_line_agree: "samples",
+}
+
+fn check(case: &Value, got: f64, expected: f64, tolerance: f64, failures: &mut Vec<String>) {
+    let error = ((got - expected) / expected).abs();
+    // NaN fails too.
+    if error.is_nan() || error > tolerance {
+        failures.push(format!("{case}: {got:e}, off by {error:.1e}"));
+    }
+}
+
+#[test]
+fn student_t_keeps_its_tails_at_any_degrees_of_freedom() {
+    let mut failures = Vec::new();
+    for case in cases("student_t") {
+        let df = case["df"].as_f64().expect("df");
+        if let Some(t) = case["t"].as_f64() {
+            let expected = case["two_sided"].as_f64().expect("two_sided");
+            check(&case, student_t::two_sided(t, df), expected, 1e-11, &mut failures);
+            if expected > 1e-290 {
+                check(&case, student_t::sf(t, df), expected / 2.0, 1e-11, &mut failures);
+            }
+        } else {
+            let p = case["p"].as_f64().expect("p");
+            let expected = case["isf"].as_f64().expect("isf");
+            check(&case, student_t::isf(p, df), expected, 1e-13, &mut failures);
+        }
+    }
+    assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn normal_tails_and_quantiles_agree_with_mpmath() {
+    let mut failures = Vec::new();
+    for case in cases("normal") {
+        if let Some(z) = case["z"].as_f64() {
+            let expected = case["sf"].as_f64().expect("sf");
+            check(&case, normal::sf(z), expected, 1e-13, &mut failures);
+        } else {
+            let p = case["p"].as_f64().expect("p");
+            let expected = case["isf"].as_f64().expect("isf");
+            check(&case, normal::isf(p), expected, 1e-14, &mut failures);
+        }
+    }
+    assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
+}

@@ -4,6 +4,18 @@
 //! conditions on country, platform and plan, a salt of 15 random characters. Users of the bulk benchmarks match about
 //! half of the experiments.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a benchmark stops when its set-up is wrong, and prints"
+)]
+#![allow(clippy::wildcard_imports, reason = "definitions name nearly every type of the module")]
+#![allow(missing_docs, reason = "a program, not a library")]
+#![allow(
+    clippy::allow_attributes,
+    reason = "whether a benchmark's items count as documented depends on the harness"
+)]
+
 #[path = "../tests/support/mod.rs"]
 mod support;
 

@@ -304,6 +304,13 @@ impl CompiledConfig<'_> {
         self.sdk_keys.get(at).map(|key| if key.server { KeyKind::Server } else { KeyKind::Client })
     }
 
+    /// Every key that this environment knows, by the SHA-256 of the whole key.
+    pub fn sdk_keys(&self) -> impl Iterator<Item = (&[u8; 32], KeyKind)> {
+        self.sdk_keys
+            .iter()
+            .map(|key| (&key.sha256, if key.server { KeyKind::Server } else { KeyKind::Client }))
+    }
+
     /// Whether some list of unit ids exists, so that evaluation wants the list key.
     pub fn has_lists(&self) -> bool {
         !self.fingerprints.is_empty()

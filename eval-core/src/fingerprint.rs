@@ -41,7 +41,7 @@ mod tests {
     fn fingerprints_are_truncated_hmac_sha256() {
         // Python: hmac.new(b"k" * 32, b"user_id:12345", "sha256").hexdigest()[:32]
         let fingerprint = unit_fingerprint(&[b'k'; 32], "user_id", "12345");
-        let hex: String = fingerprint.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = format!("{:032x}", u128::from_be_bytes(fingerprint));
         assert_eq!(hex, "61618f404d22486168181549921da4a8");
     }
 }

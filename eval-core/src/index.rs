@@ -70,7 +70,7 @@ mod tests {
         let index = KeyIndex::new(keys.iter().map(String::as_str));
         let find = |key: &str| index.find(key, |at| keys[at as usize] == key);
         for (i, key) in keys.iter().enumerate() {
-            assert_eq!(find(key), Some(i as u32));
+            assert_eq!(find(key), u32::try_from(i).ok());
         }
         assert_eq!(find("key-5000"), None);
         assert_eq!(KeyIndex::new([].into_iter()).find("a", |_| true), None);

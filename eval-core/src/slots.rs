@@ -114,7 +114,7 @@ mod tests {
                 .windows(2)
                 .enumerate()
                 .filter(|(i, _)| i % 2 == 0)
-                .map(|(i, pair)| ((i % 3) as u16, BucketRange { lo: pair[0], hi: pair[1] }))
+                .map(|(i, pair)| (u16::try_from(i % 3).unwrap(), BucketRange { lo: pair[0], hi: pair[1] }))
                 .collect();
             let runs = runs_of(&claims).unwrap();
             let expected = claims.iter().find(|(_, range)| range.contains(bucket)).map(|(owner, _)| *owner);

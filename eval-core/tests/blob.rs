@@ -1,5 +1,12 @@
 //! The blob: what is refused, what is reported, and that nothing panics.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "test code: a wrong assumption should stop the test"
+)]
+
 mod support;
 
 use eval_core::blob::{self, DecodeError, FORMAT_VERSION, HEADER_BYTES};

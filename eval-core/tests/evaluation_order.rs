@@ -1,5 +1,11 @@
 //! Every step of both evaluation orders, one row each, against the specification's own evaluator.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::maybe_infinite_iter,
+    reason = "test code: a wrong assumption should stop the test"
+)]
+
 mod support;
 
 use eval_core::source::*;

@@ -1,5 +1,12 @@
 //! Every operator, as a table through one function.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "test code: a wrong assumption should stop the test"
+)]
+
 mod support;
 
 use eval_core::source::{Condition, Literal};

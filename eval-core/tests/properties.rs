@@ -1,6 +1,14 @@
 //! What must hold of every config: agreement with the specification, stickiness, uniformity, exclusivity, independence,
 //! ramps that only add, and bytes that depend on nothing but the definitions.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::cast_possible_wrap,
+    clippy::cast_possible_truncation,
+    clippy::print_stdout,
+    reason = "test code: a wrong assumption should stop the test"
+)]
+
 mod support;
 
 use eval_core::source::*;
@@ -237,7 +245,7 @@ fn units_keep_their_variant_while_everything_around_them_changes() {
         for (was, is) in before.iter().zip(&after) {
             match (was, is) {
                 (Some(was), is) => {
-                    assert_eq!(Some(was), is.as_ref(), "nobody moves and nobody leaves")
+                    assert_eq!(Some(was), is.as_ref(), "nobody moves and nobody leaves");
                 }
                 (None, Some(_)) => n_new += 1,
                 (None, None) => {}

@@ -1,4 +1,8 @@
 //! Definitions in few words, and an evaluator that follows the specification word by word.
+#![allow(
+    clippy::allow_attributes,
+    reason = "`expect` would ask every test file to leave something unused"
+)]
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 pub(crate) mod oracle;

@@ -1,6 +1,12 @@
 //! The specification, word by word, over the definitions themselves: slow, plain, and written without looking at the
 //! evaluator. Hashing is the `murmur3` crate's.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "test code: a wrong assumption should stop the test"
+)]
+
 use eval_core::source::*;
 use eval_core::{AttributeValue, Context};
 

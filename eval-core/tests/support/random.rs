@@ -1,9 +1,15 @@
 //! Random configs and contexts, from a seed.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "test code: a wrong assumption should stop the test"
+)]
+
 use super::*;
 use eval_core::{AttributeValue, Context};
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
+/// `SplitMix64` (Steele, Lea, Flood 2014): small, and the same everywhere.
 pub(crate) struct Rng(pub(crate) u64);
 
 impl Rng {

@@ -36,9 +36,15 @@ pub async fn s3() -> Fixture {
     Fixture { objects: Arc::new(server.client()), _alive: Box::new(server) }
 }
 
-/// The pointer names an existing manifest and an existing blob with the right hash; answers it.
+/// Every claimed generation has its blob, and the pointer names an existing manifest and a blob with
+/// the right hash; answers what it names.
 pub async fn assert_pointer_is_whole(store: &ConfigStore, environment: &str) -> Option<Manifest> {
     let pointed = claim::pointer(store, environment).await.unwrap()?;
+    let highest = claim::highest_generation(store, environment).await.unwrap();
+    if let Some(claimed) = claim::manifest(store, environment, highest).await.unwrap() {
+        let blob = store.read(&Path::from(claimed.object)).await.unwrap();
+        assert!(blob.is_some(), "generation {highest} was claimed before its blob was stored");
+    }
     let manifest = claim::manifest(store, environment, pointed.generation).await.unwrap();
     assert_eq!(manifest.as_ref(), Some(&pointed), "the pointer is a copy of its manifest");
     let blob = store.read(&Path::from(pointed.object.as_str())).await.unwrap();

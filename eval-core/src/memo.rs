@@ -3,8 +3,8 @@
 use crate::bucket::PreparedUnit;
 use crate::config::{CompiledConfig, HoldoutId, LayerId, UnitTypeId};
 use crate::context::Context;
-use crate::evaluate::prepare;
 use crate::targeting::NodeId;
+use crate::unit::prepare;
 
 /// No bucket yet.
 const UNKNOWN: u16 = u16::MAX;

@@ -1,0 +1,123 @@
+//! Conditions, segments and lists of unit ids, of one request.
+
+use crate::config::{Span, UnitTypeId};
+use crate::evaluate::Request;
+use crate::explain::{Step, Trace};
+use crate::fingerprint::unit_fingerprint;
+use crate::targeting::{Node, NodeId, Operands, Operator, compare};
+
+impl Request<'_> {
+    /// Whether a condition is true of the request.
+    pub(crate) fn holds<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
+        if !T::LISTENS
+            && let Some(known) = self.memo.as_ref().and_then(|memo| memo.condition(id))
+        {
+            return known;
+        }
+        let holds = self.work_out(id, trace);
+        if let Some(memo) = self.memo.as_mut() {
+            memo.set_condition(id, holds);
+        }
+        holds
+    }
+
+    pub(crate) fn work_out<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
+        let config = self.config;
+        match config.nodes.get(id.0 as usize) {
+            Some(Node::All(children)) => children
+                .of(&config.children)
+                .iter()
+                .all(|&child| child < id && self.holds(child, trace)),
+            Some(Node::Any(children)) => children
+                .of(&config.children)
+                .iter()
+                .any(|&child| child < id && self.holds(child, trace)),
+            Some(Node::Not(child)) => *child < id && !self.holds(*child, trace),
+            Some(Node::Compare(at)) => self.comparison(*at, trace),
+            Some(Node::Segment(segment)) => self.segment(id, segment.0, trace),
+            Some(Node::Never) | None => false,
+        }
+    }
+
+    pub(crate) fn comparison<T: Trace>(&mut self, at: u32, trace: &mut T) -> bool {
+        let config = self.config;
+        let Some(comparison) = config.comparisons.get(at as usize) else { return false };
+        let Some(&attribute) = config.attributes.get(comparison.attribute.0 as usize) else {
+            return false;
+        };
+        let name = self.name(attribute);
+        let value = self.context.value(name);
+        let operator = Operator::from_code(comparison.op);
+        let operands = Operands {
+            strings: &config.strings,
+            patterns: &config.patterns,
+            values: comparison.values.of(&config.literals),
+        };
+        let matched = match (operator, value) {
+            (Some(operator), Some(value)) => compare(operator, value, operands),
+            _ => false,
+        };
+        trace.record(|| Step::Comparison {
+            attribute: name.to_owned(),
+            op: operator.map_or("unknown", Operator::as_str).to_owned(),
+            present: value.is_some(),
+            matched,
+        });
+        matched
+    }
+
+    pub(crate) fn segment<T: Trace>(&mut self, node: NodeId, at: u32, trace: &mut T) -> bool {
+        let config = self.config;
+        let Some(segment) = config.segments.get(at as usize) else { return false };
+        let unit = self.context.unit_id(self.unit_type_name(segment.unit_type));
+        let mut listed = |this: &mut Self, list: Span, name: &str| {
+            let Some(unit) = unit.filter(|_| !list.is_empty()) else { return false };
+            let found = this.list_position(segment.unit_type, unit, list).is_some();
+            trace.record(|| Step::List {
+                list: format!("{name} of {}", this.name(segment.key)),
+                searchable: this.list_key.is_some(),
+                found,
+            });
+            found
+        };
+        let matched = if listed(self, segment.exclude, "exclude") {
+            false
+        } else if listed(self, segment.include, "include") {
+            true
+        } else {
+            segment
+                .condition
+                .is_some_and(|condition| condition < node && self.holds(condition, trace))
+        };
+        trace.record(|| Step::Segment { segment: self.name(segment.key).to_owned(), matched });
+        matched
+    }
+
+    /// Position of a unit in a list of fingerprints.
+    pub(crate) fn list_position(
+        &mut self,
+        unit_type: UnitTypeId,
+        unit: &str,
+        list: Span,
+    ) -> Option<usize> {
+        if list.is_empty() {
+            return None;
+        }
+        let key = self.list_key?;
+        let name = self.unit_type_name(unit_type);
+        // A switchback's slice is not the request's unit of that type, so it is neither kept nor taken from what is kept.
+        let plain = self.context.unit_id(name) == Some(unit);
+        let fingerprint = match self.fingerprint {
+            Some((known, fingerprint)) if plain && known == unit_type => fingerprint,
+            _ => unit_fingerprint(key, name, unit),
+        };
+        if plain {
+            self.fingerprint = Some((unit_type, fingerprint));
+        }
+        self.config.position(list, &fingerprint)
+    }
+
+    pub(crate) fn listed_variant(&self, start: u32, at: usize) -> Option<u16> {
+        self.config.listed_variants.get((start as usize).checked_add(at)?).copied()
+    }
+}

@@ -1,0 +1,163 @@
+//! The seven steps of a flag, and the requirements that flags and experiments place on each other.
+
+use crate::config::{Flag, RuleServe, Span, Target};
+use crate::decision::{Decision, Reason};
+use crate::evaluate::Request;
+use crate::explain::{Step, Trace};
+use crate::slots::owner_of;
+
+impl<'c> Request<'c> {
+    pub(crate) fn flag<T: Trace>(
+        &mut self,
+        key: &'c str,
+        flag: &'c Flag,
+        trace: &mut T,
+    ) -> Decision<'c> {
+        trace
+            .record(|| Step::Flag { flag: key.to_owned(), enabled: flag.enabled && !flag.damaged });
+        let serve = |this: &Self, variant: u16, reason: Reason<'c>| {
+            let variant = this.variant(flag.variants, variant);
+            Decision {
+                key,
+                variant: variant.map(|v| this.name(v.key)),
+                value: variant.map(|v| this.name(v.value)),
+                enrolled: false,
+                reason,
+                exposure: None,
+                is_experiment: false,
+            }
+        };
+        // 2. The kill switch.
+        if !flag.enabled || flag.damaged {
+            return serve(self, flag.off_variant, Reason::Disabled);
+        }
+        // 3. Holdout.
+        if let Some(holdout) = self.holdout(flag.holdouts, trace) {
+            return serve(
+                self,
+                flag.off_variant,
+                Reason::Holdout { holdout: self.name(holdout.key) },
+            );
+        }
+        // 4. Prerequisites.
+        if let Some(required) = self.unmet_prerequisite(flag.prerequisites, trace) {
+            return serve(self, flag.off_variant, Reason::Prerequisite { flag: required });
+        }
+        let unit = self.context.unit_id(self.unit_type_name(flag.unit_type));
+        // 5. Individual targets.
+        if let Some(unit) = unit
+            && !flag.targets.is_empty()
+        {
+            let found = self.list_position(flag.unit_type, unit, flag.targets);
+            trace.record(|| Step::List {
+                list: format!("targets of {key}"),
+                searchable: self.list_key.is_some(),
+                found: found.is_some(),
+            });
+            if let Some(variant) =
+                found.and_then(|at| self.listed_variant(flag.target_variants, at))
+            {
+                return serve(self, variant, Reason::Target);
+            }
+        }
+        // 6. Rules.
+        for (index, rule) in (0u16..).zip(flag.rules.of(&self.config.rules)) {
+            let matched = rule.condition.is_none_or(|condition| self.holds(condition, trace));
+            if !matched {
+                trace.record(|| Step::Rule {
+                    index,
+                    bucket: None,
+                    included_below: rule.rollout,
+                    serves: false,
+                });
+                continue;
+            }
+            let everybody = rule.rollout >= crate::bucket::BUCKET_COUNT;
+            let bucket = match unit {
+                Some(unit) if !everybody => Some(self.bucket_of(rule.salt, flag.unit_type, unit)),
+                _ => None,
+            };
+            let included = everybody || bucket.is_some_and(|bucket| bucket < rule.rollout);
+            trace.record(|| Step::Rule {
+                index,
+                bucket,
+                included_below: rule.rollout,
+                serves: included,
+            });
+            if !included {
+                continue;
+            }
+            match rule.serve {
+                RuleServe::Variant(variant) => return serve(self, variant, Reason::Rule { index }),
+                RuleServe::Split(slots) => {
+                    let Some(unit) = unit else { continue };
+                    let bucket = self.bucket_of(flag.salt, flag.unit_type, unit);
+                    let owner = owner_of(self.config.runs_of(crate::slots::SlotsId(slots)), bucket);
+                    trace.record(|| Step::Split {
+                        bucket,
+                        variant: owner
+                            .and_then(|at| self.variant(flag.variants, at))
+                            .map(|variant| self.name(variant.key).to_owned()),
+                    });
+                    if let Some(variant) = owner {
+                        return serve(self, variant, Reason::Split { bucket });
+                    }
+                }
+                RuleServe::Experiment(id) => {
+                    let Some(experiment) = self.config.experiments.get(id.0 as usize) else {
+                        continue;
+                    };
+                    let outcome = self.experiment(experiment, trace);
+                    // Skipped when nobody chose a variant for the unit: overrides and shipped variants did.
+                    if outcome.chosen {
+                        return self.experiment_decision(key, experiment, outcome, false);
+                    }
+                }
+            }
+        }
+        // 7. The default.
+        let reason = if flag.rules.is_empty() { Reason::Static } else { Reason::Default };
+        serve(self, flag.default_variant, reason)
+    }
+
+    /// Key of the first required flag that serves another variant than the required one.
+    pub(crate) fn unmet_prerequisite<T: Trace>(
+        &mut self,
+        required: Span,
+        trace: &mut T,
+    ) -> Option<&'c str> {
+        if required.is_empty() {
+            return None;
+        }
+        let config = self.config;
+        for row in required.of(&config.prerequisites) {
+            let Some(entry) = config.entries.get(row.entry as usize) else { return Some("") };
+            let variants = match entry.target {
+                Target::Flag(id) => config.flags.get(id as usize).map(|flag| flag.variants),
+                Target::Experiment(id) => config.experiments.get(id as usize).map(|e| e.variants),
+            };
+            let wanted = variants
+                .and_then(|variants| self.variant(variants, row.variant))
+                .map(|variant| self.name(variant.key));
+            let served = match self.budget.checked_sub(1) {
+                Some(left) => {
+                    self.budget = left;
+                    self.decide(row.entry, trace).variant
+                }
+                None => None,
+            };
+            let met = wanted.is_some() && wanted == served;
+            let flag = self.name(entry.key);
+            trace.record(|| Step::Prerequisite {
+                flag: flag.to_owned(),
+                required: wanted.unwrap_or_default().to_owned(),
+                served: served.map(str::to_owned),
+                met,
+            });
+            if !met {
+                return Some(flag);
+            }
+        }
+        None
+    }
+}

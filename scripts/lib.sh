@@ -138,7 +138,8 @@ fresh() {
 
 # The dashboard's files, which the control plane serves from the binary.
 build_dashboard() {
-    if fresh dashboard/dist/index.html dashboard/src dashboard/index.html dashboard/package-lock.json; then return 0; fi
+    local inputs=(dashboard/src dashboard/public dashboard/index.html dashboard/package-lock.json dashboard/tsconfig.json dashboard/vite.config.ts)
+    if fresh dashboard/dist/index.html "${inputs[@]}"; then return 0; fi
     step "dashboard" npm --prefix dashboard run --silent build
 }
 

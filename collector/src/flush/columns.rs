@@ -84,18 +84,12 @@ impl Columns {
         self.rows += 1;
         self.event_id.append_value(event.event_id)?;
         self.env.append(row.env)?;
+        self.unit_type.append_option(row.unit.map(|unit| &*unit.unit_type));
         match row.unit {
-            Some(unit) => {
-                self.unit_type.append(&*unit.unit_type)?;
-                self.unit_id.append_value(unit.pseudonym)?;
-                self.unit_hash.append_value(unit.hash());
-            }
-            None => {
-                self.unit_type.append_null();
-                self.unit_id.append_null();
-                self.unit_hash.append_value(0);
-            }
+            Some(unit) => self.unit_id.append_value(unit.pseudonym)?,
+            None => self.unit_id.append_null(),
         }
+        self.unit_hash.append_value(row.unit.map_or(0, Unit::hash));
         self.ts.append_value(event.ts);
         self.ts_client.append_option(event.ts_client);
         self.ts_sent.append_option(event.ts_sent);

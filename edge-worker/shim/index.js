@@ -14,6 +14,8 @@ const LOAD = 1;
 
 // Largest body that is read, in bytes: a batch of events. The service has a lower limit for everything else.
 const MAX_BODY_BYTES = 5 * 1024 * 1024;
+// Bytes of a body that is too large that are still read before it is refused.
+const MAX_DRAINED_BYTES = 64 * 1024 * 1024;
 // Loads that one request may have to wait for: of the environment that its key names, and of the default one.
 const MAX_LOADS = 2;
 
@@ -65,21 +67,20 @@ function readHead(request) {
   }`;
 }
 
-// The body, or null when it is too large to be read. A length that is announced is believed only when it is too large: a body without
-// one is counted while it arrives.
+// The body, or null when it is too large. It is counted while it arrives, unless a length within the limit was announced.
 async function readBody(request) {
   if (request.body === null) return NO_BODY;
   const length = request.headers.get("content-length");
-  if (length !== null) {
-    return Number(length) > MAX_BODY_BYTES ? null : new Uint8Array(await request.arrayBuffer());
-  }
+  if (length !== null && Number(length) <= MAX_BODY_BYTES) return new Uint8Array(await request.arrayBuffer());
   const chunks = [];
   let size = 0;
   for await (const chunk of request.body) {
     size += chunk.length;
-    if (size > MAX_BODY_BYTES) return null;
-    chunks.push(chunk);
+    if (size <= MAX_BODY_BYTES) chunks.push(chunk);
+    // What comes after the limit is read and dropped, because a client that still sends does not see the answer.
+    else if (size > MAX_DRAINED_BYTES) break;
   }
+  if (size > MAX_BODY_BYTES) return null;
   const body = new Uint8Array(size);
   let at = 0;
   for (const chunk of chunks) {

@@ -112,8 +112,9 @@ fn presented_key<'r>(request: &Request<'r>, is_ofrep: bool) -> Result<&'r str, R
         let (scheme, key) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(key)
     });
-    let in_header = bearer.or(headers.x_sdk_key).or(headers.x_api_key.filter(|_| is_ofrep));
-    if let Some(key) = in_header.map(str::trim).filter(|key| !key.is_empty()) {
+    let api_key = headers.x_api_key.filter(|_| is_ofrep);
+    let mut sent = [bearer, headers.x_sdk_key, api_key].into_iter().flatten().map(str::trim);
+    if let Some(key) = sent.find(|key| !key.is_empty()) {
         return Ok(key);
     }
     match request.query_value("key") {

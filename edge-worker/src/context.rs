@@ -71,6 +71,22 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
+/// Reads a body that must be a JSON object.
+pub(crate) fn object<'r, T: Deserialize<'r>>(body: &'r [u8]) -> Result<T, Problem> {
+    let wrong_type = || {
+        Problem::field("", "wrong_type", "the body must be a JSON object, each member at most once")
+    };
+    let malformed =
+        |error| Problem::field("", "malformed_json", format!("the body is not JSON: {error}"));
+    // Derived structs would also take an array, member by member.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        serde_json::from_slice::<de::IgnoredAny>(body).map_err(malformed)?;
+        return Err(wrong_type());
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| if error.is_data() { wrong_type() } else { malformed(error) })
+}
+
 /// Reads the members of an object that must be one.
 pub(crate) fn members<'r>(raw: &'r RawValue, pointer: &str) -> Result<Members<'r>, Problem> {
     serde_json::from_str(raw.get())

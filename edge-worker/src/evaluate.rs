@@ -105,17 +105,7 @@ pub(crate) fn evaluate(
 }
 
 fn read(body: &[u8]) -> Result<Asked<'_>, Problem> {
-    let body: Body<'_> = serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            Problem::field(
-                "",
-                "wrong_type",
-                "the body must be a JSON object, each member at most once",
-            )
-        } else {
-            Problem::field("", "malformed_json", format!("the body is not JSON: {error}"))
-        }
-    })?;
+    let body: Body<'_> = context::object(body)?;
     let mut context = Context::new();
     match (body.units, body.unit_id) {
         (None, None) => {

@@ -138,14 +138,7 @@ fn read<'r>(
     config: Option<&CompiledConfig<'_>>,
 ) -> Result<Context<'r>, (&'static str, Problem)> {
     let invalid = |problem| ("INVALID_CONTEXT", problem);
-    let body: Body<'r> = serde_json::from_slice(body).map_err(|error| {
-        let detail = if error.is_data() {
-            "the body must be a JSON object".to_owned()
-        } else {
-            format!("the body is not JSON: {error}")
-        };
-        ("PARSE_ERROR", Problem::field("", "malformed_json", detail))
-    })?;
+    let body: Body<'r> = context::object(body).map_err(|problem| ("PARSE_ERROR", problem))?;
     let Members(members) = match body.context {
         Some(raw) => context::members(raw, "/context").map_err(invalid)?,
         None => Members(Vec::new()),

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
+use futures::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,8 @@ use crate::service::{Outcome, Service};
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 /// Time between two tries to send exposures that the collector did not take.
 const FLUSH_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes of a body that is too large that are still read before it is refused.
+const MAX_DRAINED_BYTES: usize = 64 * 1024 * 1024;
 
 struct Edge {
     service: Service,
@@ -94,9 +97,10 @@ async fn flush(edge: Arc<Edge>, shutdown: CancellationToken) {
 
 async fn answer(State(edge): State<Arc<Edge>>, request: axum::extract::Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let (body, body_too_large) = match to_bytes(body, MAX_EVENTS_BODY_BYTES).await {
-        Ok(body) => (body, false),
-        Err(_) => (axum::body::Bytes::new(), true),
+    let Some((body, body_too_large)) = read(body).await else {
+        return response(
+            Problem::new(400, "incomplete_body", "the body ended before it was complete").into(),
+        );
     };
     let request = Request {
         method: parts.method.as_str(),
@@ -112,7 +116,7 @@ async fn answer(State(edge): State<Arc<Edge>>, request: axum::extract::Request) 
         match edge.service.handle(&request) {
             Outcome::Answer(answer) => return response(answer),
             Outcome::Forward(forward) => {
-                let forwarded = edge.collector.forward(&forward, body.to_vec()).await;
+                let forwarded = edge.collector.forward(&forward, body.clone()).await;
                 return response(forward.answer(forwarded));
             }
             Outcome::Load(environment) => edge.source.load(&environment).await,
@@ -122,6 +126,23 @@ async fn answer(State(edge): State<Arc<Edge>>, request: axum::extract::Request) 
         Problem::new(503, "no_config", "the environment could not be loaded; send this again")
             .into(),
     )
+}
+
+/// The body, and whether it was too large to be kept; `None` when the client broke off. What comes after the limit is read and dropped,
+/// because a client that still sends does not see the answer.
+async fn read(body: Body) -> Option<(Vec<u8>, bool)> {
+    let mut chunks = body.into_data_stream();
+    let (mut bytes, mut size) = (Vec::new(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.ok()?;
+        size += chunk.len();
+        if size <= MAX_EVENTS_BODY_BYTES {
+            bytes.extend_from_slice(&chunk);
+        } else if size > MAX_DRAINED_BYTES {
+            break;
+        }
+    }
+    if size > MAX_EVENTS_BODY_BYTES { Some((Vec::new(), true)) } else { Some((bytes, false)) }
 }
 
 fn headers(map: &HeaderMap) -> Headers<'_> {

@@ -1,0 +1,60 @@
+//! What the tests in `tests/edge` need of Rust: published configs, and the native edge to compare the Worker with.
+//!
+//! ```text
+//! edge-fixture publish <store folder> <generation>   writes the blob and points latest.json at it
+//! edge-fixture serve <store folder>                  serves the native edge on a free port, printed as one line of JSON
+//! ```
+#![expect(clippy::print_stdout, reason = "a tool of the tests: its output is what they read")]
+
+mod source;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["publish", store, generation] => publish(Path::new(store), generation.parse()?),
+        ["serve", store] => serve(store).await,
+        _ => anyhow::bail!(
+            "usage: edge-fixture publish <store folder> <generation> | serve <store folder>"
+        ),
+    }
+}
+
+fn publish(store: &Path, generation: u64) -> anyhow::Result<()> {
+    let created_at_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    let (pointer, object) = source::pointer(generation);
+    let object = store.join(object);
+    let folder: PathBuf = object.parent().context("the object lies in a folder")?.to_owned();
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(&object, source::blob(generation, created_at_ms))?;
+    std::fs::write(folder.join("latest.json.new"), pointer)?;
+    std::fs::rename(folder.join("latest.json.new"), folder.join("latest.json"))?;
+    println!(
+        r#"{{"environment":"{}","server_key":"{}","client_key":"{}","list_secret":"{}"}}"#,
+        source::ENVIRONMENT,
+        source::SERVER_KEY,
+        source::CLIENT_KEY,
+        source::LIST_SECRET.map(|byte| format!("{byte:02x}")).concat(),
+    );
+    Ok(())
+}
+
+async fn serve(store: &str) -> anyhow::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!(r#"{{"url":"http://{}"}}"#, listener.local_addr()?);
+    let settings = edge_worker::Settings {
+        store: Some(format!("file://{store}")),
+        environment: Some(source::ENVIRONMENT.to_owned()),
+        list_secret: Some(source::LIST_SECRET),
+        refresh_interval: Duration::from_millis(200),
+        ..edge_worker::Settings::default()
+    };
+    edge_worker::serve(listener, settings, CancellationToken::new()).await
+}

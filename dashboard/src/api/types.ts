@@ -83,17 +83,16 @@ export interface Experiment {
   power?: number | null;
   estimated_duration_days?: number | null;
   expected_daily_units?: number | null;
-  required_units?: number | null;
-  exposures?: number | null;
   sticky?: boolean;
   pause_behaviour?: "control" | "keep_serving";
   phase?: number;
-  generation?: number | null;
   version?: number;
   created_at?: string;
   updated_at?: string;
   started_at?: string | null;
   ended_at?: string | null;
+  /** Variant that everyone gets since the completion. */
+  shipped?: string | null;
 }
 
 export type MetricKind = "mean" | "proportion" | "ratio" | "quantile";

@@ -1,4 +1,12 @@
-import { AppShell, Burger, Button, Group, Select } from "@mantine/core";
+import {
+  AppShell,
+  Burger,
+  Button,
+  Group,
+  Select,
+  useComputedColorScheme,
+  useMantineColorScheme,
+} from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
@@ -18,6 +26,24 @@ const PAGES = [
 /** A picker's options, with the chosen one even before the list has arrived. */
 function options(names: string[] | undefined, chosen: string): string[] {
   return names?.includes(chosen) ? names : [chosen, ...(names ?? [])];
+}
+
+/** Switches between light and dark colours; the browser remembers. */
+function ColorSchemeButton() {
+  const { setColorScheme } = useMantineColorScheme();
+  const scheme = useComputedColorScheme("light");
+  const other = scheme === "light" ? "dark" : "light";
+  return (
+    <Button
+      mt="auto"
+      size="xs"
+      variant="default"
+      onClick={() => setColorScheme(other)}
+      data-testid="color-scheme"
+    >
+      {other === "dark" ? "Dark colours" : "Light colours"}
+    </Button>
+  );
 }
 
 /** The frame of every page: where one is, where one can go, as whom. */
@@ -109,6 +135,7 @@ export function Shell() {
             {label}
           </Link>
         ))}
+        <ColorSchemeButton />
       </AppShell.Navbar>
       <AppShell.Main id="main">
         <Outlet />

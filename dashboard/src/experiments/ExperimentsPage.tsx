@@ -56,7 +56,6 @@ function ExperimentRow({ experiment }: { experiment: Experiment }) {
       </Table.Td>
       <Table.Td className="mono">{experiment.primary_metric ?? NOTHING}</Table.Td>
       <Table.Td className="numeric">{experiment.variants.length}</Table.Td>
-      <Table.Td className="numeric">{formatCount(experiment.exposures)}</Table.Td>
       <Table.Td style={{ whiteSpace: "nowrap" }}>{formatDay(experiment.started_at)}</Table.Td>
     </Table.Tr>
   );
@@ -144,7 +143,6 @@ export function ExperimentsPage() {
                     <Table.Th>Layer</Table.Th>
                     <Table.Th>Primary metric</Table.Th>
                     <Table.Th className="numeric">Variants</Table.Th>
-                    <Table.Th className="numeric">Exposed</Table.Th>
                     <Table.Th>Started</Table.Th>
                   </Table.Tr>
                 </Table.Thead>

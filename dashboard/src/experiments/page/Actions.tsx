@@ -1,4 +1,4 @@
-import { Button, Checkbox, Group, Stack, Text } from "@mantine/core";
+import { Button, Checkbox, Group, Select, Stack, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -9,7 +9,7 @@ import type { Experiment, Warning } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
 import { Notice } from "../../components/Notice";
 import { ProblemAlert } from "../../components/ProblemAlert";
-import { consequence, stepsFrom, type Step } from "./lifecycle";
+import { consequence, controlName, stepsFrom, type Step } from "./lifecycle";
 
 interface AcknowledgeProps {
   warnings: readonly Warning[];
@@ -45,17 +45,19 @@ function Acknowledge({ warnings, accepted, onChange }: AcknowledgeProps) {
 export function Actions({ experiment, etag }: { experiment: Experiment; etag: string | undefined }) {
   const [asking, setAsking] = useState<Step | null>(null);
   const [accepted, setAccepted] = useState<string[]>([]);
+  const control = controlName(experiment);
+  const [shipped, setShipped] = useState(control);
   const client = useQueryClient();
   const navigate = useNavigate();
 
+  function bodyOf({ action }: Step): unknown {
+    if (action === "start" && accepted.length > 0) return { acknowledge: accepted };
+    if (action === "complete" && shipped !== control) return { ship: shipped };
+    return undefined;
+  }
+
   const move = useMutation({
-    mutationFn: (step: Step) =>
-      moveExperiment(
-        experiment.id,
-        step.action,
-        etag,
-        step.action === "start" && accepted.length > 0 ? { acknowledge: accepted } : undefined,
-      ),
+    mutationFn: (step: Step) => moveExperiment(experiment.id, step.action, etag, bodyOf(step)),
     onSuccess: async (_, step) => {
       setAsking(null);
       notifications.show({ message: `${experiment.name} ${step.done}.` });
@@ -83,6 +85,7 @@ export function Actions({ experiment, etag }: { experiment: Experiment; etag: st
   function ask(step: Step) {
     move.reset();
     setAccepted([]);
+    setShipped(control);
     setAsking(step);
   }
 
@@ -108,7 +111,17 @@ export function Actions({ experiment, etag }: { experiment: Experiment; etag: st
         onConfirm={() => asking !== null && move.mutate(asking)}
         onCancel={() => setAsking(null)}
       >
-        {asking !== null && <Text size="sm">{consequence(asking.action, experiment)}</Text>}
+        {asking !== null && <Text size="sm">{consequence(asking.action, experiment, shipped)}</Text>}
+        {asking?.action === "complete" && (
+          <Select
+            label="From now on everyone gets"
+            data={experiment.variants.map(({ name }) => name)}
+            value={shipped}
+            onChange={(name) => setShipped(name ?? control)}
+            allowDeselect={false}
+            data-testid="ship"
+          />
+        )}
         {warnings.length > 0 && (
           <Acknowledge warnings={warnings} accepted={accepted} onChange={setAccepted} />
         )}

@@ -80,14 +80,7 @@ export function AllocationBar({ experiment }: { experiment: Experiment }) {
   );
 }
 
-/** The variants' buckets; before the start, where their weights would put them. */
+/** The variants' buckets; of a draft those that they will own. */
 function splitParts({ variants }: Experiment): { ranges: readonly Range[]; color: string }[] {
-  let from = 0;
-  return variants.map((variant, index) => {
-    const width = variant.weight * (BUCKET_COUNT / 100);
-    const planned: Range[] = [[from, from + width]];
-    from += width;
-    const ranges = variant.ranges !== undefined && variant.ranges.length > 0 ? variant.ranges : planned;
-    return { ranges, color: variantColor(index) };
-  });
+  return variants.map(({ ranges = [] }, index) => ({ ranges, color: variantColor(index) }));
 }

@@ -56,9 +56,7 @@ function Header({ experiment, etag }: { experiment: Experiment; etag: string | u
           <Group gap="lg" mt="xs">
             <Text size="sm">{runTime(experiment, now)}</Text>
             {(experiment.phase ?? 0) > 0 && <Text size="sm">Phase {experiment.phase}</Text>}
-            {typeof experiment.generation === "number" && (
-              <Text size="sm">Config generation {formatCount(experiment.generation)}</Text>
-            )}
+            {experiment.shipped && <Text size="sm">Everyone gets {experiment.shipped}</Text>}
             <Text size="sm">Version {experiment.version ?? 1}</Text>
           </Group>
         </div>

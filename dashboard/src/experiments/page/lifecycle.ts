@@ -33,11 +33,15 @@ export function stepsFrom(status: ExperimentStatus): readonly Step[] {
   return STEPS[status];
 }
 
-/** What follows from a step, in sentences that the author can check. */
-export function consequence(action: ExperimentAction, experiment: Experiment): string {
-  const control = experiment.variants.find(({ is_control }) => is_control === true) ?? experiment.variants[0];
-  const controlName = control?.name ?? "the control";
-  const owned = bucketsIn(experiment.layer?.ranges ?? []);
+/** Name of the control. */
+export function controlName(experiment: Pick<Experiment, "variants">): string {
+  const { variants } = experiment;
+  return (variants.find(({ is_control }) => is_control === true) ?? variants[0])?.name ?? "the control";
+}
+
+/** What follows from a step, in sentences that the author can check. `shipped` is who wins when it completes. */
+export function consequence(action: ExperimentAction, experiment: Experiment, shipped: string): string {
+  const control = controlName(experiment);
   switch (action) {
     case "start":
       return `${formatPercent((experiment.traffic ?? 100) / 100)} of the units of ${
@@ -46,15 +50,16 @@ export function consequence(action: ExperimentAction, experiment: Experiment): s
     case "pause":
       return experiment.pause_behaviour === "keep_serving"
         ? "Nobody new is enrolled. Everyone keeps the variant that they have. The buckets stay taken."
-        : `Everyone gets ${controlName}, and nobody is enrolled, until it is resumed. The buckets stay taken.`;
+        : `Everyone gets ${control}, and nobody is enrolled, until it is resumed. The buckets stay taken.`;
     case "resume":
       return "Units are enrolled again, each in the variant that it had before.";
-    case "complete":
-      return `The experiment ends for good: everyone gets ${controlName}, ${
-        owned > 0
-          ? `its ${formatCount(owned)} of ${formatCount(BUCKET_COUNT)} buckets are free for others,`
-          : "its buckets are free,"
-      } and the results become final once late events have arrived (72 hours).`;
+    case "complete": {
+      const owned = bucketsIn(experiment.layer?.ranges ?? []);
+      const whoever = shipped === control ? "everyone" : "everyone whom the experiment targets";
+      return `The experiment ends for good: ${whoever} gets ${shipped}. Its ${formatCount(owned)} of ${formatCount(
+        BUCKET_COUNT,
+      )} buckets are free for others. The results become final once late events have arrived (72 hours).`;
+    }
     case "archive":
       return experiment.status === "draft"
         ? "The draft is put away. It was never live, so nobody notices."

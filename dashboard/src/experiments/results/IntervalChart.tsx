@@ -1,9 +1,9 @@
 import { placeInterval, type SharedAxis } from "../../lib/interval";
 import { formatPercent } from "../../lib/format";
-import type { Row } from "./scorecard";
+import { verdictLook, type Row } from "./scorecard";
 
 /** Pixels. */
-export const CHART_WIDTH = 212;
+export const CHART_WIDTH = 228;
 const ROW_HEIGHT = 34;
 const AXIS_HEIGHT = 22;
 const BAR_HEIGHT = 12;
@@ -54,9 +54,9 @@ export function IntervalBar({ row, axis, label }: IntervalBarProps) {
   const [min, max] = axis.domain;
   const within = (value: number) => axis.place(Math.min(max, Math.max(min, value)));
   const shape = row.drawn === null ? null : placeInterval(row.drawn, axis);
-  const better = row.drawn === null ? false : row.drawn.point > 0 !== row.lowerIsBetter;
-  const excludesZero = row.drawn !== null && (row.drawn.lo > 0 || row.drawn.hi < 0);
-  const color = !excludesZero ? "var(--calm)" : better ? "var(--good)" : "var(--bad)";
+  // Before the horizon a fixed interval that leaves zero out is no finding yet, so it is not coloured like one.
+  const { tone } = verdictLook(row);
+  const color = tone === "good" ? "var(--good)" : tone === "bad" ? "var(--bad)" : "var(--calm)";
   return (
     <svg
       role="img"

@@ -35,6 +35,14 @@ function refreshEvery(experiment: Experiment | undefined): number | false {
   }
 }
 
+/** Generations in words: the first and the last suffice, since they only grow. */
+function describeGenerations(generations: readonly number[]): string {
+  const [first] = generations;
+  const last = generations.at(-1);
+  if (first === undefined || last === undefined) return "none seen";
+  return first === last ? String(first) : `${first} to ${last}`;
+}
+
 interface AsOfProps {
   results: Results;
   refreshedAtMs: number;
@@ -50,7 +58,10 @@ function AsOf({ results, refreshedAtMs, live, peek, onPeek }: AsOfProps) {
     <Group justify="space-between">
       <Text size="sm" data-testid="as-of">
         As of <strong>{formatTime(results.as_of)}</strong>, refreshed {refreshed}
-        {live ? "; renews by itself." : "."}
+        {live ? "; renews by itself." : "."}{" "}
+        <Text component="span" size="sm" c="dimmed">
+          Phase {results.phase ?? 1}, config generation {describeGenerations(results.generations ?? [])}.
+        </Text>
       </Text>
       {(peek || results.status !== "ready") && (
         <Switch

@@ -156,7 +156,7 @@ export function Scorecard({ groups, results }: { groups: Group[]; results: Resul
                 <span className="visually-hidden">{level} interval of the relative change</span>
                 <AxisLabels axis={axis} />
               </Table.Th>
-              <Table.Th scope="col">Verdict, p-value</Table.Th>
+              <Table.Th scope="col">Verdict</Table.Th>
             </Table.Tr>
           </Table.Thead>
           {groups.map((group) => (

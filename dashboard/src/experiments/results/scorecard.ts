@@ -9,6 +9,7 @@ import type {
   VariantResult,
   Verdict,
 } from "../../api/types";
+import { controlName } from "../page/lifecycle";
 import type { IconName } from "../../components/Icon";
 import type { Tone } from "../../components/Tag";
 import { formatInterval, formatPercent, formatPValue, formatValue, NOTHING } from "../../lib/format";
@@ -54,12 +55,6 @@ function drawn(point: number | null | undefined, interval: Interval | undefined)
   return { lo, point, hi };
 }
 
-/** Name of the control: the variant that says so, else the first. */
-export function controlOf(experiment: Pick<Experiment, "variants"> | undefined): string | undefined {
-  const { variants = [] } = experiment ?? {};
-  return (variants.find(({ is_control }) => is_control === true) ?? variants[0])?.name;
-}
-
 /** The relative change at which a guardrail's loss is no longer accepted. */
 function marginOf(result: MetricResult, lowerIsBetter: boolean): number | null {
   const margin = result.max_degradation;
@@ -71,14 +66,14 @@ function marginOf(result: MetricResult, lowerIsBetter: boolean): number | null {
 function rowsOf(
   result: MetricResult,
   lowerIsBetter: boolean,
-  controlName: string | undefined,
+  control: string | undefined,
   mde: number | null,
 ): Row[] {
-  const control = result.variants.find(({ variant }) => variant === controlName) ?? result.variants[0];
-  if (control === undefined) return [];
+  const baseline = result.variants.find(({ variant }) => variant === control) ?? result.variants[0];
+  if (baseline === undefined) return [];
   const margin = marginOf(result, lowerIsBetter);
   return result.variants
-    .filter((variant) => variant !== control)
+    .filter((variant) => variant !== baseline)
     .map((treatment) => {
       const early = (treatment.verdict ?? "collecting") === "collecting";
       const sequential = early ? drawn(treatment.lift, treatment.sequential?.lift_ci) : null;
@@ -87,7 +82,7 @@ function rowsOf(
         kind: result.kind,
         lowerIsBetter,
         computed: result.status !== "not_computed",
-        control,
+        control: baseline,
         treatment,
         drawn: sequential ?? drawn(treatment.lift, treatment.lift_ci),
         alwaysValid: sequential !== null,
@@ -99,7 +94,7 @@ function rowsOf(
 
 /** The scorecard's groups, empty ones left out. */
 export function scorecard(results: Results, experiment: Experiment | undefined): Group[] {
-  const controlName = controlOf(experiment);
+  const control = experiment === undefined ? undefined : controlName(experiment);
   const { planned } = results;
   const mde = planned?.mde_type === "absolute" ? null : (planned?.min_detectable_effect ?? null);
   return GROUPS.map((group) => ({
@@ -109,7 +104,7 @@ export function scorecard(results: Results, experiment: Experiment | undefined):
       .map((result) => {
         const lowerIsBetter = result.direction === "decrease";
         const { metric, kind } = result;
-        return { metric, kind, lowerIsBetter, rows: rowsOf(result, lowerIsBetter, controlName, mde) };
+        return { metric, kind, lowerIsBetter, rows: rowsOf(result, lowerIsBetter, control, mde) };
       }),
   })).filter(({ metrics }) => metrics.length > 0);
 }

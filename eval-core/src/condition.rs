@@ -69,7 +69,7 @@ impl Request<'_> {
     pub(crate) fn segment<T: Trace>(&mut self, node: NodeId, at: u32, trace: &mut T) -> bool {
         let config = self.config;
         let Some(segment) = config.segments.get(at as usize) else { return false };
-        let unit = self.context.unit_id(self.unit_type_name(segment.unit_type));
+        let unit = self.unit_id(segment.unit_type);
         let mut listed = |this: &mut Self, list: Span, name: &str| {
             let Some(unit) = unit.filter(|_| !list.is_empty()) else { return false };
             let found = this.list_position(segment.unit_type, unit, list).is_some();

@@ -127,8 +127,8 @@ impl<'c> Request<'c> {
     ) -> Decision<'c> {
         let variant = self.variant(experiment.variants, outcome.variant);
         let name = variant.map(|v| self.name(v.key));
-        let exposure = match name {
-            Some(variant) if outcome.enrolled => self.unit_text(experiment).map(|unit| Exposure {
+        let exposure = match (name, outcome.enrolled) {
+            (Some(variant), Some(unit)) => Some(Exposure {
                 experiment: self.name(experiment.key),
                 variant,
                 unit_type: self.unit_type_name(experiment.unit_type),
@@ -145,7 +145,7 @@ impl<'c> Request<'c> {
             key,
             variant: name,
             value: variant.map(|v| self.name(v.value)),
-            enrolled: outcome.enrolled,
+            enrolled: exposure.is_some(),
             reason: outcome.reason,
             exposure,
             is_experiment,

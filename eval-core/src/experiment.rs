@@ -13,7 +13,8 @@ use crate::unit::with_slice_text;
 #[derive(Clone, Copy)]
 pub(crate) struct Outcome<'c> {
     pub(crate) variant: u16,
-    pub(crate) enrolled: bool,
+    /// The unit that takes part, if it does.
+    pub(crate) enrolled: Option<UnitText<'c>>,
     pub(crate) reason: Reason<'c>,
     /// Whether a step chose this variant; otherwise it is control, by default.
     pub(crate) chosen: bool,
@@ -29,20 +30,13 @@ impl<'c> Request<'c> {
     ) -> Outcome<'c> {
         let control = |reason| Outcome {
             variant: experiment.control,
-            enrolled: false,
+            enrolled: None,
             reason,
             chosen: false,
             bucket: 0,
         };
         let chosen =
-            |variant, reason| Outcome { variant, enrolled: false, reason, chosen: true, bucket: 0 };
-        let enrolled = |variant, bucket, reason| Outcome {
-            variant,
-            enrolled: true,
-            reason,
-            chosen: true,
-            bucket,
-        };
+            |variant, reason| Outcome { variant, enrolled: None, reason, chosen: true, bucket: 0 };
         let extras = self.config.extras_of(experiment);
         // 1. Inactive.
         let phase = self.phase(experiment, extras);
@@ -61,6 +55,13 @@ impl<'c> Request<'c> {
             unit: unit.map(|unit| unit.to_string()),
         });
         let Some(unit) = unit else { return control(Reason::NoUnit) };
+        let enrolled = |variant, bucket, reason| Outcome {
+            variant,
+            enrolled: Some(unit),
+            reason,
+            chosen: true,
+            bucket,
+        };
         // 3. Override.
         if phase != Phase::Shipped
             && let Some(extras) = extras
@@ -160,7 +161,7 @@ impl<'c> Request<'c> {
     /// A paused experiment that keeps serving shows the variant and enrols nobody.
     pub(crate) fn if_enrolling(phase: Phase, outcome: Outcome<'c>) -> Outcome<'c> {
         match phase {
-            Phase::KeepServing => Outcome { enrolled: false, reason: Reason::Inactive, ..outcome },
+            Phase::KeepServing => Outcome { enrolled: None, reason: Reason::Inactive, ..outcome },
             _ => outcome,
         }
     }

@@ -43,7 +43,7 @@ impl<'c> Request<'c> {
         if let Some(required) = self.unmet_prerequisite(flag.prerequisites, trace) {
             return serve(self, flag.off_variant, Reason::Prerequisite { flag: required });
         }
-        let unit = self.context.unit_id(self.unit_type_name(flag.unit_type));
+        let unit = self.unit_id(flag.unit_type);
         // 5. Individual targets.
         if let Some(unit) = unit
             && !flag.targets.is_empty()

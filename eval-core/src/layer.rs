@@ -65,7 +65,7 @@ impl<'c> Request<'c> {
             let Some(holdout) = config.holdouts.get(id.0 as usize) else { continue };
             let remembered = self.memo.as_ref().and_then(|memo| memo.holdout_bucket(*id));
             let bucket = remembered.or_else(|| {
-                let unit = self.context.unit_id(self.unit_type_name(holdout.unit_type))?;
+                let unit = self.unit_id(holdout.unit_type)?;
                 let bucket = self.bucket_of(holdout.salt, holdout.unit_type, unit);
                 if let Some(memo) = self.memo.as_mut() {
                     memo.set_holdout_bucket(*id, bucket);

@@ -1,7 +1,7 @@
 //! Which unit is randomised, and its bucket.
 
 use crate::bucket::{PreparedUnit, SaltState};
-use crate::config::{CompiledConfig, Experiment, Extras, UnitTypeId};
+use crate::config::{CompiledConfig, Experiment, Extras, Switchback, UnitTypeId};
 use crate::context::Context;
 use crate::decision::UnitText;
 use crate::evaluate::Request;
@@ -33,6 +33,15 @@ pub(crate) fn with_slice_text<T>(unit: UnitText<'_>, take: impl FnOnce(&str) -> 
 }
 
 impl<'c> Request<'c> {
+    /// The request's id of a unit type.
+    #[inline]
+    pub(crate) fn unit_id(&self, unit_type: UnitTypeId) -> Option<&'c str> {
+        match &self.memo {
+            Some(memo) => memo.prepared(unit_type).map(PreparedUnit::text),
+            None => self.context.unit_id(self.unit_type_name(unit_type)),
+        }
+    }
+
     /// The unit that an experiment randomises: the request's, or a time slice of its cluster.
     #[inline]
     pub(crate) fn unit(
@@ -40,31 +49,21 @@ impl<'c> Request<'c> {
         experiment: &Experiment,
         extras: Option<&Extras>,
     ) -> Option<UnitText<'c>> {
-        let unit = self.unit_text_of(experiment, extras)?;
-        match unit {
-            UnitText::Id(_) => Some(unit),
-            UnitText::Slice { .. } => with_slice_text(unit, |_| unit),
+        match extras.and_then(|extras| extras.switchback) {
+            Some(design) => self.slice(&design),
+            None => self.unit_id(experiment.unit_type).map(UnitText::Id),
         }
     }
 
-    pub(crate) fn unit_text(&self, experiment: &Experiment) -> Option<UnitText<'c>> {
-        self.unit_text_of(experiment, self.config.extras_of(experiment))
-    }
-
-    pub(crate) fn unit_text_of(
-        &self,
-        experiment: &Experiment,
-        extras: Option<&Extras>,
-    ) -> Option<UnitText<'c>> {
-        if let Some(switchback) = extras.and_then(|extras| extras.switchback) {
-            let name = self.name(switchback.cluster);
-            let cluster = match self.context.unit_id(name) {
-                Some(id) => id,
-                None => self.context.value(name)?.as_str()?,
-            };
-            return Some(UnitText::Slice { cluster, slice: switchback.slice(self.now_ms)? });
-        }
-        self.context.unit_id(self.unit_type_name(experiment.unit_type)).map(UnitText::Id)
+    #[cold]
+    fn slice(&self, design: &Switchback) -> Option<UnitText<'c>> {
+        let name = self.name(design.cluster);
+        let cluster = match self.context.unit_id(name) {
+            Some(id) => id,
+            None => self.context.value(name)?.as_str()?,
+        };
+        let unit = UnitText::Slice { cluster, slice: design.slice(self.now_ms)? };
+        with_slice_text(unit, |_| unit)
     }
 
     #[inline]

@@ -27,8 +27,13 @@ export const listFlags = (signal?: AbortSignal) => list<Flag>("/flags", signal);
 
 const flagPath = (key: string) => `/flags/${encodeURIComponent(key)}`;
 
-/** Switches a flag on or off, whatever else has changed about it: a kill switch must not fail on a stale page. */
-export async function switchFlag(key: string, enabled: boolean): Promise<Versioned<Flag>> {
+/** Switches a flag off, whatever else has changed about it: a kill switch must not fail on a stale page. */
+export function killFlag(key: string): Promise<Versioned<Flag>> {
+  return send<Flag>("POST", `${flagPath(key)}/kill`);
+}
+
+/** Switches a flag on again, as it is now. */
+export async function enableFlag(key: string): Promise<Versioned<Flag>> {
   const { etag } = await send<Flag>("GET", flagPath(key));
-  return send<Flag>("PATCH", flagPath(key), { ifMatch: etag, body: { enabled } });
+  return send<Flag>("PATCH", flagPath(key), { ifMatch: etag, body: { enabled: true } });
 }

@@ -2,7 +2,7 @@ import { Switch, Table, Text } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
-import { listFlags, switchFlag } from "../api/catalogue";
+import { enableFlag, killFlag, listFlags } from "../api/catalogue";
 import { asProblem } from "../api/problem";
 import type { Flag } from "../api/types";
 import { CataloguePage } from "../components/CataloguePage";
@@ -12,7 +12,7 @@ function FlagSwitch({ flag }: { flag: Flag }) {
   const [asking, setAsking] = useState(false);
   const client = useQueryClient();
   const change = useMutation({
-    mutationFn: () => switchFlag(flag.key, !flag.enabled),
+    mutationFn: () => (flag.enabled ? killFlag(flag.key) : enableFlag(flag.key)),
     onSuccess: async () => {
       setAsking(false);
       await client.invalidateQueries({ queryKey: ["flags"] });

@@ -76,8 +76,12 @@ function AsOf({ results, refreshedAtMs, live, peek, onPeek }: AsOfProps) {
   );
 }
 
+/** Warnings that have a notice, or a place, of their own. */
+const SAID_ALREADY = ["peeking", "sample_ratio_mismatch"];
+
 function Warnings({ results, peek }: { results: Results; peek: boolean }) {
-  const { warnings = [], srm } = results;
+  const { srm } = results;
+  const warnings = (results.warnings ?? []).filter(({ code }) => !SAID_ALREADY.includes(code));
   return (
     <>
       {srm?.passed === false && (

@@ -25,8 +25,10 @@ pub mod pseudonym;
 pub mod disk;
 pub mod wal;
 pub mod flush;
+pub mod compact;
 pub mod lake;
 pub mod schema;
 
+pub use compact::CompactionSettings;
 pub use server::{Parts, run, serve, serve_parts};
 pub use settings::Settings;

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::compact::Compaction;
 use crate::disk::{Disk, RealDisk};
 use crate::flush::Flush;
 use crate::http::{AppState, Limits};
@@ -96,13 +97,18 @@ pub async fn serve_parts(
     let flush = Flush {
         disk: parts.disk,
         dir,
-        lake: parts.lake,
+        lake: Arc::clone(&parts.lake),
         collector: collector.simple().to_string(),
         recent_capacity: settings.dedup_ids,
     };
     let flushing = tokio::spawn({
         let (load, give_up) = (Arc::clone(&load), give_up.clone());
         async move { flush.run(segments, &load, give_up).await }
+    });
+
+    let compacting = settings.compaction.map(|compaction| {
+        let (lake, shutdown) = (parts.lake, shutdown.clone());
+        tokio::spawn(async move { Compaction::new(lake, compaction).run(shutdown).await })
     });
 
     let parallel = std::thread::available_parallelism().map_or(1, usize::from);
@@ -144,6 +150,9 @@ pub async fn serve_parts(
     tokio::task::spawn_blocking(move || writer.join())
         .await?
         .map_err(|_panic| anyhow::anyhow!("the log writer panicked"))?;
+    if let Some(compacting) = compacting {
+        compacting.await?;
+    }
     tracing::info!("collector stopped");
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::compact::CompactionSettings;
 use crate::pseudonym::PseudonymSecret;
 
 /// How a collector runs. `Default` is the embedded installation, but for the secret.
@@ -38,6 +39,8 @@ pub struct Settings {
     pub dedup_ids: usize,
     /// Time between two looks for newer configs, and so for new and revoked SDK keys. `SORTITION_REFRESH_INTERVAL_MS` (milliseconds), default 5 s.
     pub refresh_interval: Duration,
+    /// When and how fresh files are merged; none leaves that to another process. `SORTITION_COMPACTION_INTERVAL_MS` (milliseconds, 0 for none), default 10 min.
+    pub compaction: Option<CompactionSettings>,
     /// How long stopping waits for requests and for the last flush; what is not flushed then stays in the log. `SORTITION_SHUTDOWN_MS` (milliseconds), default 20 s.
     pub shutdown_timeout: Duration,
 }
@@ -60,6 +63,7 @@ impl Default for Settings {
             decoded_bytes: 32 * 1024 * 1024,
             dedup_ids: 2_000_000,
             refresh_interval: Duration::from_secs(5),
+            compaction: Some(CompactionSettings::default()),
             shutdown_timeout: Duration::from_secs(20),
         }
     }

@@ -7,12 +7,13 @@
 //! have, so that of two writers one wins and the other reads on and tries again.
 //!
 //! Reading: [`Lake::open`], then [`Lake::snapshot`], then [`Snapshot::files`]; read the files with
-//! the `parquet` crate from [`Lake::store`]. Rows of every file are sorted by (`unit_hash`, `ts`).
+//! the `parquet` crate through [`FileReader`]. Rows of every file are sorted by (`unit_hash`, `ts`).
 //! A file that a compaction has replaced stays readable for the grace period of the collector; a
 //! reader that finds a file gone takes a new snapshot.
 
 mod commit;
 mod disk_store;
+mod file_reader;
 pub(crate) mod file_writer;
 pub mod layout;
 pub mod manifest;
@@ -30,6 +31,7 @@ use crate::disk::RealDisk;
 
 pub use commit::{Change, CommitOutcome};
 pub use disk_store::DiskStore;
+pub use file_reader::FileReader;
 pub use manifest::{FileEntry, Manifest, Removed, Snapshot, Source, UnitBuckets};
 
 /// What can go wrong with the lake.

@@ -15,3 +15,10 @@ pub mod stats;
 pub mod methods;
 pub mod power;
 pub mod stats_cli;
+pub mod pipeline;
+mod settings;
+mod submit;
+mod run;
+
+pub use run::{run, run_once};
+pub use settings::Settings;

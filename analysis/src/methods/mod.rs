@@ -15,6 +15,7 @@ pub mod score_interval;
 pub mod chi_squared;
 pub mod lift;
 pub mod ratio;
+pub mod quantile;
 pub mod srm;
 pub mod multiplicity;
 

@@ -1,0 +1,232 @@
+//! One unit: its exposures and events become its contribution to every experiment it is in.
+
+use super::cursor::{ExposureRow, MetricRow};
+use super::questions::{KindQuestion, MetricQuestion, NONE, Questions, Slot};
+use super::tally::{OpenMetric, OpenTally};
+use crate::plan::Aggregation;
+
+/// Rows up to which comparing every pair beats sorting.
+const FEW_ROWS: usize = 24;
+
+/// Working memory of the fold, reused from unit to unit.
+pub(super) struct UnitFold<'q> {
+    questions: &'q Questions,
+    pub(super) tally: OpenTally,
+    /// By experiment: what this unit's exposures say, if `unit` is the current number.
+    entries: Vec<Entry>,
+    unit: u64,
+    /// Experiments of the current unit.
+    entered: Vec<u32>,
+    /// By slot: sum and count of the events walked so far.
+    running: Vec<Running>,
+    /// Slots that the current unit has touched.
+    touched: Vec<Slot>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    unit: u64,
+    first_ts: i64,
+    variant: u32,
+    several: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Running {
+    sum: f64,
+    count: u64,
+}
+
+impl<'q> UnitFold<'q> {
+    pub(super) fn new(questions: &'q Questions) -> Self {
+        let none = Entry { unit: 0, first_ts: 0, variant: NONE, several: false };
+        Self {
+            questions,
+            tally: OpenTally::new(questions),
+            entries: vec![none; questions.experiments.len()],
+            unit: 0,
+            entered: Vec::new(),
+            running: vec![Running::default(); questions.n_slots()],
+            touched: Vec::new(),
+        }
+    }
+
+    /// Finds what the unit was exposed to. Answers whether its events are of any interest.
+    pub(super) fn enter(&mut self, exposures: &mut Vec<ExposureRow>) -> bool {
+        let questions = self.questions;
+        let environment =
+            |row: &ExposureRow| questions.experiments[row.experiment as usize].environment;
+        keep_first_received(
+            exposures,
+            |row| (row.event_id, environment(row)),
+            |row| (row.received, row.ts),
+        );
+        self.unit += 1;
+        self.entered.clear();
+        for row in exposures.iter() {
+            let index = row.experiment as usize;
+            let question = &questions.experiments[index];
+            if !question.phase.admits(row.generation, row.ts) {
+                continue;
+            }
+            let tally = &mut self.tally.experiments[index];
+            if !question.variants.contains(&row.variant) {
+                tally.unknown_variant_exposures += 1;
+                continue;
+            }
+            tally.note_generation(row.generation);
+            let entry = &mut self.entries[index];
+            if entry.unit == self.unit {
+                entry.first_ts = entry.first_ts.min(row.ts);
+                entry.several |= entry.variant != row.variant;
+            } else {
+                *entry = Entry {
+                    unit: self.unit,
+                    first_ts: row.ts,
+                    variant: row.variant,
+                    several: false,
+                };
+                self.entered.push(row.experiment);
+            }
+        }
+        let (entries, tally) = (&self.entries, &mut self.tally);
+        self.entered.retain(|&experiment| {
+            let several = entries[experiment as usize].several;
+            tally.experiments[experiment as usize].excluded_multiple_variants += u64::from(several);
+            !several
+        });
+        !self.entered.is_empty()
+    }
+
+    /// Adds the events of the unit that was entered last to its experiments: latest exposure first,
+    /// so that each event is added to the running sums once, however many experiments there are.
+    pub(super) fn fold(&mut self, events: &mut Vec<MetricRow>) {
+        let questions = self.questions;
+        keep_first_received(
+            events,
+            |row| (row.event_id, questions.slot_environment[row.slot as usize]),
+            |row| (row.received, row.ts),
+        );
+        if !events.is_sorted_by_key(|row| row.ts) {
+            events.sort_unstable_by_key(|row| (row.ts, row.event_id));
+        }
+        for row in events.iter_mut().filter(|row| !row.value.is_finite()) {
+            row.value = 0.0;
+            self.tally.non_finite_values += 1;
+        }
+        let entries = &self.entries;
+        self.entered.sort_unstable_by_key(|&experiment| {
+            (std::cmp::Reverse(entries[experiment as usize].first_ts), experiment)
+        });
+        let mut end = events.len();
+        for position in 0..self.entered.len() {
+            let experiment = self.entered[position] as usize;
+            let Entry { first_ts, variant, .. } = self.entries[experiment];
+            while end > 0 && events[end - 1].ts >= first_ts {
+                end -= 1;
+                self.add(events[end]);
+            }
+            self.count(experiment, variant, first_ts, &events[end..]);
+        }
+        for slot in self.touched.drain(..) {
+            self.running[slot as usize] = Running::default();
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, row: MetricRow) {
+        let running = &mut self.running[row.slot as usize];
+        if running.count == 0 {
+            self.touched.push(row.slot);
+        }
+        running.sum += row.value;
+        running.count += 1;
+    }
+
+    /// Adds the unit to one experiment; `after` are its events from the first exposure on.
+    fn count(&mut self, experiment: usize, variant: u32, first_ts: i64, after: &[MetricRow]) {
+        let question = &self.questions.experiments[experiment];
+        let Some(arm) = question.variants.iter().position(|known| *known == variant) else {
+            return;
+        };
+        self.tally.experiments[experiment].variants[arm].n += 1;
+        for (index, metric) in question.metrics.iter().enumerate() {
+            if let KindQuestion::Quantile(slot) = metric.kind {
+                let values = inside(metric, first_ts, after)
+                    .iter()
+                    .filter(|row| row.slot == slot)
+                    .map(|row| row.value);
+                self.tally.add_values(experiment, arm, index, values);
+                continue;
+            }
+            let total = |slot: Slot| match metric.window {
+                None => self.running[slot as usize],
+                Some(_) => total_of(inside(metric, first_ts, after), slot),
+            };
+            let part = |(slot, aggregation): (Slot, Aggregation)| match aggregation {
+                Aggregation::Count => total(slot).count as f64,
+                Aggregation::Sum => total(slot).sum,
+            };
+            let cell = &mut self.tally.experiments[experiment].variants[arm].metrics[index];
+            match (cell, metric.kind) {
+                (OpenMetric::Proportion(successes), KindQuestion::Proportion(slot)) => {
+                    *successes += u64::from(total(slot).count > 0);
+                }
+                (OpenMetric::Mean(sums), KindQuestion::Mean(slot)) => {
+                    sums.add(total(slot).sum.min(metric.cap));
+                }
+                (OpenMetric::Ratio(sums), KindQuestion::Ratio { numerator, denominator }) => {
+                    sums.add(part(numerator), part(denominator));
+                }
+                // The tally was made from the same questions, so kinds agree.
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The events inside a metric's window, of those from the first exposure on.
+fn inside<'r>(metric: &MetricQuestion, first_ts: i64, after: &'r [MetricRow]) -> &'r [MetricRow] {
+    let Some(window) = metric.window else { return after };
+    let end = first_ts.saturating_add(window);
+    &after[..after.partition_point(|row| row.ts < end)]
+}
+
+fn total_of(events: &[MetricRow], slot: Slot) -> Running {
+    let mut total = Running::default();
+    for row in events.iter().filter(|row| row.slot == slot) {
+        total.sum += row.value;
+        total.count += 1;
+    }
+    total
+}
+
+/// Of rows with the same identity keeps the one that comes first in `order`; their sequence may
+/// change.
+fn keep_first_received<R: Copy, I: PartialEq + Ord, O: Ord>(
+    rows: &mut Vec<R>,
+    identity: impl Fn(&R) -> I,
+    order: impl Fn(&R) -> O,
+) {
+    if rows.len() > FEW_ROWS {
+        rows.sort_unstable_by(|a, b| {
+            identity(a).cmp(&identity(b)).then_with(|| order(a).cmp(&order(b)))
+        });
+        rows.dedup_by(|next, kept| identity(next) == identity(kept));
+        return;
+    }
+    let mut kept = 0;
+    for index in 0..rows.len() {
+        let row = rows[index];
+        let same = |earlier: &&mut R| identity(earlier) == identity(&row);
+        if let Some(earlier) = rows[..kept].iter_mut().find(same) {
+            if order(&row) < order(earlier) {
+                *earlier = row;
+            }
+        } else {
+            rows[kept] = row;
+            kept += 1;
+        }
+    }
+    rows.truncate(kept);
+}

@@ -11,20 +11,34 @@ fn sortition(arguments: &[&str], input: &str) -> Output {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    process.wait_with_output().unwrap()
+        .expect("the binary that was built with this test");
+    let mut stdin = process.stdin.take().expect("a pipe was asked for");
+    stdin.write_all(input.as_bytes()).expect("the program reads its input");
+    drop(stdin);
+    process.wait_with_output().expect("the program ends")
 }
 
 fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
+    std::str::from_utf8(bytes).expect("output is text")
 }
 
 #[test]
 fn help_names_every_command() {
     let output = sortition(&["--help"], "");
     assert!(output.status.success());
-    for command in ["edge", "stats", "inspect", "demo", "replay-nsw"] {
+    for command in [
+        "serve",
+        "edge",
+        "collect",
+        "analyze",
+        "dev",
+        "bootstrap",
+        "stats",
+        "openapi",
+        "inspect",
+        "demo",
+        "replay-nsw",
+    ] {
         assert!(text(&output.stdout).contains(command), "{command}");
     }
 }

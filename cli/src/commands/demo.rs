@@ -6,6 +6,7 @@ use crate::client::{Api, Edge};
 use crate::console;
 use crate::demo::shop::{self, Shop};
 use crate::demo::traffic::Traffic;
+use crate::demo::visitor::fresh_number;
 use crate::dev::description::DescriptionArgs;
 use crate::shutdown;
 
@@ -38,7 +39,7 @@ impl Demo {
             shop::PROJECT,
             shop::ENVIRONMENT,
         )?;
-        let shop = Shop::open(&api, &self.platform.beside("demo.json")).await?;
+        let shop = Shop::open(&api, &self.platform.beside(shop::NOTE)).await?;
         let edge = Edge::new(&platform.edge, &shop.server_sdk_key)?;
         edge.wait_until_served(shop::EXPERIMENT, std::time::Duration::from_mins(1)).await?;
         let first = self.first.unwrap_or_else(fresh_number);
@@ -51,9 +52,4 @@ impl Demo {
         ));
         Ok(())
     }
-}
-
-/// A visitor's number that no earlier run reached: a million of them for each second since 1970.
-pub(crate) fn fresh_number() -> u64 {
-    u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0)
 }

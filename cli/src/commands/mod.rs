@@ -1,7 +1,13 @@
 //! The commands, one file for each.
 
+mod serve;
 mod edge;
+mod collect;
+mod analyze;
+mod dev;
+mod bootstrap;
 mod stats;
+mod openapi;
 mod inspect;
 mod demo;
 mod replay_nsw;
@@ -33,8 +39,15 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Serve(serve::Serve),
     Edge(edge::Edge),
+    Collect(collect::Collect),
+    Analyze(analyze::Analyze),
+    Dev(dev::Dev),
+    Bootstrap(bootstrap::Bootstrap),
     Stats(stats::Stats),
+    #[command(name = "openapi")]
+    OpenApi(openapi::OpenApi),
     Inspect(inspect::Inspect),
     Demo(demo::Demo),
     ReplayNsw(replay_nsw::ReplayNsw),
@@ -44,18 +57,30 @@ impl Command {
     /// What is logged when nobody says: services log at `info`, commands that talk to a person at `warn`.
     pub(crate) fn default_log_filter(&self) -> &'static str {
         match self {
-            Self::Edge(_) => "info",
-            Self::Stats(_) | Self::Inspect(_) | Self::Demo(_) | Self::ReplayNsw(_) => "warn",
+            Self::Serve(_) | Self::Edge(_) | Self::Collect(_) | Self::Analyze(_) => "info",
+            _ => "warn",
         }
     }
 
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         match self {
+            Self::Serve(command) => command.run().await,
             Self::Edge(command) => command.run().await,
+            Self::Collect(command) => command.run().await,
+            Self::Analyze(command) => command.run().await,
+            Self::Dev(command) => command.run().await,
+            Self::Bootstrap(command) => command.run().await,
             Self::Stats(command) => command.run(),
+            Self::OpenApi(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Demo(command) => command.run().await,
             Self::ReplayNsw(command) => command.run().await,
         }
     }
+}
+
+/// The object storage of an installation without settings: a folder here.
+fn default_store() -> anyhow::Result<String> {
+    let here = std::env::current_dir()?;
+    Ok(format!("file://{}", here.join(".sortition/store").display()))
 }

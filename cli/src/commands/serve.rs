@@ -12,9 +12,46 @@ use crate::shutdown;
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Address to listen on.
-    #[arg(long, env = "SORTITION_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "SORTITION_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS"
+    )]
     listen: SocketAddr,
 
+    /// Base URL of the collector, to which `/api/v1/events/batch` forwards.
+    #[arg(
+        long,
+        env = "SORTITION_COLLECTOR_URL",
+        default_value = "http://127.0.0.1:8081",
+        value_name = "URL"
+    )]
+    collector_url: String,
+
+    /// Largest request body, in bytes.
+    #[arg(long, env = "SORTITION_BODY_LIMIT_BYTES", default_value_t = 1024 * 1024, value_name = "BYTES")]
+    body_limit_bytes: usize,
+
+    /// Seconds between two looks for experiments that are due to start or end.
+    #[arg(
+        long,
+        env = "SORTITION_SCHEDULER_INTERVAL_S",
+        default_value_t = 1,
+        value_name = "SECONDS"
+    )]
+    scheduler_interval_s: u64,
+
+    #[command(flatten)]
+    installation: InstallationArgs,
+
+    #[command(flatten)]
+    metrics: MetricsArgs,
+}
+
+/// What a control plane keeps, and where.
+#[derive(Debug, Args)]
+pub(crate) struct InstallationArgs {
     /// Database: `sqlite:path` or `postgres://…`.
     #[arg(
         long,
@@ -30,15 +67,6 @@ pub(crate) struct Serve {
     #[arg(long, env = "SORTITION_STORE", value_name = "URL")]
     store: Option<String>,
 
-    /// Base URL of the collector, to which `/api/v1/events/batch` forwards.
-    #[arg(
-        long,
-        env = "SORTITION_COLLECTOR_URL",
-        default_value = "http://127.0.0.1:8081",
-        value_name = "URL"
-    )]
-    collector_url: String,
-
     /// Secret from which list keys are derived, 64 hexadecimal digits; edges need the same. Without it unit-id lists match
     /// nobody.
     #[arg(long, env = "SORTITION_LIST_SECRET", hide_env_values = true, value_name = "HEX")]
@@ -47,17 +75,19 @@ pub(crate) struct Serve {
     /// Ed25519 key that signs blobs, 64 hexadecimal digits. Without it one is made and kept in the database.
     #[arg(long, env = "SORTITION_SIGNING_KEY", hide_env_values = true, value_name = "HEX")]
     signing_key: Option<Secret>,
+}
 
-    /// Largest request body, in bytes.
-    #[arg(long, env = "SORTITION_BODY_LIMIT_BYTES", default_value_t = 1024 * 1024, value_name = "BYTES")]
-    body_limit_bytes: usize,
-
-    /// Seconds between two looks for experiments that are due to start or end.
-    #[arg(long, env = "SORTITION_SCHEDULER_INTERVAL_S", default_value_t = 1, value_name = "SECONDS")]
-    scheduler_interval_s: u64,
-
-    #[command(flatten)]
-    metrics: MetricsArgs,
+impl InstallationArgs {
+    /// Settings of a control plane on this installation, all others at their defaults.
+    pub(crate) fn settings(self) -> anyhow::Result<control_plane::Settings> {
+        Ok(control_plane::Settings {
+            database_url: self.database_url,
+            store_url: self.store.map_or_else(default_store, Ok)?,
+            list_secret: self.list_secret.map(Secret::bytes),
+            signing_key: self.signing_key.map(Secret::bytes),
+            ..control_plane::Settings::default()
+        })
+    }
 }
 
 impl Serve {
@@ -66,14 +96,10 @@ impl Serve {
         prometheus::serve(&self.metrics, shutdown.clone()).await?;
         let settings = control_plane::Settings {
             listen: self.listen,
-            database_url: self.database_url,
-            store_url: self.store.map_or_else(default_store, Ok)?,
             collector_url: self.collector_url,
-            list_secret: self.list_secret.map(Secret::bytes),
-            signing_key: self.signing_key.map(Secret::bytes),
             body_limit_bytes: self.body_limit_bytes,
             scheduler_interval_s: self.scheduler_interval_s,
-            bootstrap: None,
+            ..self.installation.settings()?
         };
         control_plane::run(settings, shutdown).await
     }

@@ -16,6 +16,9 @@ pub(crate) const ENVIRONMENT: &str = "production";
 /// Name of its experiment.
 pub(crate) const EXPERIMENT: &str = "checkout_redesign_q1_2025";
 
+/// Name of the file in the state folder in which the shop is noted.
+pub(crate) const NOTE: &str = "demo.json";
+
 /// What must be known again after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shop {

@@ -70,6 +70,11 @@ impl Visitor {
     }
 }
 
+/// A visitor's number that no earlier run reached: a million of them for each second since 1970.
+pub(crate) fn fresh_number() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap_or(0)
+}
+
 /// One of the names, each with its chance; the chances sum to 1.
 fn pick(random: &mut SmallRng, choices: &[(&'static str, f64)]) -> &'static str {
     let mut left: f64 = random.random();

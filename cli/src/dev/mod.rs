@@ -7,4 +7,6 @@
 pub(crate) mod description;
 pub(crate) mod secrets;
 pub(crate) mod worker;
+pub(crate) mod parts;
 pub(crate) mod ready;
+pub(crate) mod platform;

@@ -2,7 +2,8 @@
 //! again when it ends by itself.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -30,9 +31,7 @@ pub(crate) struct WorkerProcess {
     /// Folder for wrangler's state and for the log.
     pub(crate) state: PathBuf,
     /// Address to listen on.
-    pub(crate) ip: String,
-    /// Port to listen on.
-    pub(crate) port: u16,
+    pub(crate) address: SocketAddr,
     /// What the Worker reads from its environment.
     pub(crate) variables: Vec<(&'static str, String)>,
 }
@@ -54,7 +53,7 @@ impl WorkerProcess {
             if n_failures >= MAX_FAILURES {
                 bail!(
                     "the edge Worker ended {n_failures} times in a row ({status}); its log ends with:\n{}",
-                    self.log_end()
+                    self.log().end()
                 );
             }
             tracing::warn!(%status, "the edge Worker ended; starting it again");
@@ -71,24 +70,34 @@ impl WorkerProcess {
         );
         let folder = self.state.join("worker");
         std::fs::create_dir_all(&folder)?;
-        let log =
-            File::create(self.log_path()).with_context(|| self.log_path().display().to_string())?;
+        let WorkerLog(log) = self.log();
+        let log = File::create(&log).with_context(|| log.display().to_string())?;
         let mut command = Command::new("node");
         command
             .arg("--no-warnings")
             .arg(wrangler)
             .args(["dev", "--local", "--config"])
             .arg(self.root.join("wrangler.toml"))
-            .args(["--ip", &self.ip, "--port", &self.port.to_string(), "--inspector-port", "0"])
+            .args([
+                "--ip",
+                &self.address.ip().to_string(),
+                "--port",
+                &self.address.port().to_string(),
+                "--inspector-port",
+                "0",
+            ])
             .arg("--persist-to")
             .arg(&folder)
-            .args(["--show-interactive-dev-session=false", "--log-level", "info"]);
+            .args(["--show-interactive-dev-session=false", "--log-level", "warn"]);
         for (name, value) in &self.variables {
             command.args(["--var", &format!("{name}:{value}")]);
         }
         command
             .current_dir(&self.root)
-            // No questions, no reports about use, no look for a newer version.
+            // The Worker is built; no questions, no reports about use, no look for a newer version, no call
+            // that asks Cloudflare where this machine is.
+            .env("SORTITION_WORKER_PREBUILT", "1")
+            .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
             .env("CI", "1")
             .env("WRANGLER_SEND_METRICS", "false")
             .env("NO_UPDATE_NOTIFIER", "1")
@@ -105,13 +114,21 @@ impl WorkerProcess {
         Ok((child, group.context("the edge Worker ended at once")?))
     }
 
-    fn log_path(&self) -> PathBuf {
-        self.state.join("worker.log")
+    /// Where wrangler and workerd say what they do.
+    pub(crate) fn log(&self) -> WorkerLog {
+        WorkerLog(self.state.join("worker.log"))
     }
+}
 
-    /// The last lines of what wrangler and workerd said.
-    pub(crate) fn log_end(&self) -> String {
-        log_end(&self.log_path())
+/// The log of the Worker's process.
+pub(crate) struct WorkerLog(PathBuf);
+
+impl WorkerLog {
+    /// Its last lines.
+    pub(crate) fn end(&self) -> String {
+        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
     }
 }
 
@@ -124,10 +141,4 @@ async fn stop(mut child: Child, group: Pid) -> anyhow::Result<()> {
     let _ = kill_process_group(group, Signal::KILL);
     child.wait().await?;
     Ok(())
-}
-
-fn log_end(path: &Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(30)..].join("\n")
 }

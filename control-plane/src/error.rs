@@ -124,6 +124,9 @@ pub enum ApiError {
         /// The limit.
         limit_bytes: usize,
     },
+    /// The body did not arrive in time.
+    #[error("the body did not arrive in time")]
+    Timeout,
     /// The body's media type is not JSON.
     #[error("{0}")]
     UnsupportedMediaType(String),
@@ -183,6 +186,7 @@ impl ApiError {
             Self::Stale { .. } => {
                 (StatusCode::PRECONDITION_FAILED, "stale_version", "Stale version")
             }
+            Self::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout", "Timeout"),
             Self::TooLarge { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large")
             }
@@ -280,12 +284,11 @@ impl From<sqlx::Error> for ApiError {
 }
 
 /// The shape of every error answer (schema only).
-#[derive(Serialize, ToSchema)]
-#[schema(as = Problem)]
-pub struct ProblemDocument {
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "exists as a schema")]
+pub(crate) struct ProblemDocument {
     /// Identifies the kind of problem.
-    #[serde(rename = "type")]
-    #[schema(example = "urn:sortition:problem:invalid")]
+    #[schema(rename = "type", example = "urn:sortition:problem:invalid")]
     pub type_uri: String,
     /// The kind of problem in words.
     pub title: String,

@@ -140,6 +140,8 @@ CREATE TABLE api_tokens (
     id         TEXT COLLATE "C" PRIMARY KEY,
     -- Null: every project.
     project_id TEXT REFERENCES projects (id),
+    -- Null: every environment of those projects.
+    environment_id TEXT REFERENCES environments (id),
     name       TEXT NOT NULL,
     role       TEXT NOT NULL,
     -- The first characters of the token, in clear: they find the row, the hash decides.

@@ -139,6 +139,8 @@ CREATE TABLE api_tokens (
     id         TEXT PRIMARY KEY,
     -- Null: every project.
     project_id TEXT REFERENCES projects (id),
+    -- Null: every environment of those projects.
+    environment_id TEXT REFERENCES environments (id),
     name       TEXT NOT NULL,
     role       TEXT NOT NULL,
     -- The first characters of the token, in clear: they find the row, the hash decides.

@@ -100,7 +100,7 @@ pub struct ExperimentDefinition {
     pub min_detectable_effect: Option<f64>,
     /// How the smallest effect is meant.
     #[serde(default)]
-    #[schema(inline, default = "relative")]
+    #[schema(default = "relative")]
     pub mde_type: MdeType,
     /// Accepted rate of false positives.
     #[serde(default = "five_percent")]
@@ -186,7 +186,7 @@ struct GuardrailMargin {
     max_degradation: Option<f64>,
     /// How the margin is meant.
     #[serde(default)]
-    #[schema(inline, default = "relative")]
+    #[schema(default = "relative")]
     margin_type: MarginType,
 }
 

@@ -25,7 +25,6 @@ pub struct FlagDefinition {
     pub owner: Option<String>,
     /// Type of its variants' values.
     #[serde(rename = "type")]
-    #[schema(inline)]
     pub value_type: FlagType,
     /// Unit type of rollouts, splits and targets.
     #[serde(default = "default_unit")]

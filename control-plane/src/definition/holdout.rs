@@ -20,7 +20,7 @@ pub struct HoldoutDefinition {
     pub size: Share,
     /// Which experiments it covers.
     #[serde(default)]
-    #[schema(inline, default = "project")]
+    #[schema(default = "project")]
     pub scope: HoldoutScope,
     /// Unit type that it holds.
     #[serde(default = "default_unit")]

@@ -16,7 +16,6 @@ pub struct MetricDefinition {
     #[schema(max_length = 4000)]
     pub description: Option<String>,
     /// How events become a unit's value and how variants are compared.
-    #[schema(inline)]
     pub kind: MetricKind,
     /// Name of the events; every kind but `ratio` needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -24,7 +23,7 @@ pub struct MetricDefinition {
     pub event: Option<String>,
     /// Which direction is good.
     #[serde(default)]
-    #[schema(inline, default = "increase")]
+    #[schema(default = "increase")]
     pub direction: Direction,
     /// Which quantile, above 0 and below 1; `quantile` needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,7 +86,7 @@ pub struct RatioPartDefinition {
     pub event: String,
     /// What is added up.
     #[serde(default)]
-    #[schema(inline, default = "count")]
+    #[schema(default = "count")]
     pub aggregation: RatioAggregation,
 }
 

@@ -5,33 +5,6 @@ use eval_core::source::{Condition, Literal};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Every operator that a comparison may name.
-pub const OPERATORS: [&str; 23] = [
-    "eq",
-    "neq",
-    "in",
-    "not_in",
-    "lt",
-    "lte",
-    "gt",
-    "gte",
-    "before",
-    "after",
-    "semver_eq",
-    "semver_lt",
-    "semver_lte",
-    "semver_gt",
-    "semver_gte",
-    "contains",
-    "starts_with",
-    "ends_with",
-    "matches",
-    "exists",
-    "contains_any",
-    "contains_all",
-    "ip_in",
-];
-
 /// Who takes part in an experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]

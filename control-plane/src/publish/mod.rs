@@ -11,6 +11,7 @@
 
 pub mod claim;
 pub mod compile;
+pub(crate) mod handlers;
 pub mod manifest;
 pub mod plan;
 pub mod prepared;
@@ -18,6 +19,7 @@ pub mod queue;
 pub mod rollback;
 pub mod sign;
 pub mod upload;
+mod conditional;
 mod make;
 mod recover;
 mod turns;

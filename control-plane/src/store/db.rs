@@ -304,6 +304,6 @@ impl Row {
 }
 
 /// Whether an error is a violated uniqueness rule.
-pub fn is_unique_violation(error: &sqlx::Error) -> bool {
+pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }

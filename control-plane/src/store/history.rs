@@ -46,18 +46,31 @@ pub async fn record<D: Resource>(
         (Some(before), None) => before.version + 1,
         (None, None) => return Ok(()),
     };
+    record_values(tx, D::KIND, id, version, change, before.map(image), after.map(image)).await
+}
+
+/// Records a change of something by its values before and after.
+pub async fn record_values(
+    tx: &mut Tx,
+    kind: &str,
+    id: &str,
+    version: i64,
+    change: Change<'_>,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> sqlx::Result<()> {
     tx.execute(
         "INSERT INTO versions (kind, resource_id, version, action, author, at, before, after) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         [
-            D::KIND.into(),
+            kind.into(),
             id.into(),
             version.into(),
             change.action.into(),
             change.author.into(),
             change.at.as_millisecond().into(),
-            before.map(image).as_deref().into(),
-            after.map(image).as_deref().into(),
+            before.map(|value| value.to_string()).as_deref().into(),
+            after.map(|value| value.to_string()).as_deref().into(),
         ],
     )
     .await?;
@@ -99,8 +112,8 @@ pub async fn definition_at<D: Resource>(
     Ok(row.and_then(|row| row.after).map(|mut after| after["definition"].take()))
 }
 
-fn image<D: Resource>(item: &Versioned<D>) -> String {
-    json!({ "definition": item.definition, "state": item.state }).to_string()
+fn image<D: Resource>(item: &Versioned<D>) -> Value {
+    json!({ "definition": item.definition, "state": item.state })
 }
 
 fn read(row: &Row) -> anyhow::Result<VersionRow> {

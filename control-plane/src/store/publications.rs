@@ -207,11 +207,12 @@ pub async fn find(
     .transpose()
 }
 
-/// Publications below a generation, newest first.
+/// Publications below a generation and in a state, newest first.
 pub async fn list_below(
     tx: &mut Tx,
     environment_id: &str,
     below: Option<u64>,
+    state: Option<&str>,
     limit: usize,
 ) -> anyhow::Result<Vec<Publication>> {
     let below = below.map_or(Ok(i64::MAX), number)?;
@@ -219,8 +220,9 @@ pub async fn list_below(
         "SELECT environment_id, generation, author, state, revision, content, rollback_of, manifest,
              created_at, live_at
          FROM publications WHERE environment_id = $1 AND generation < $2
-         ORDER BY generation DESC LIMIT $3",
-        [environment_id.into(), below.into(), i64::try_from(limit)?.into()],
+             AND ($3 IS NULL OR state = $3)
+         ORDER BY generation DESC LIMIT $4",
+        [environment_id.into(), below.into(), state.into(), i64::try_from(limit)?.into()],
     )
     .await?
     .iter()

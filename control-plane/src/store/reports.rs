@@ -57,7 +57,10 @@ pub async fn record_report(
 /// The latest report of an experiment.
 pub async fn find_report(tx: &mut Tx, experiment_id: &str) -> anyhow::Result<Option<Report>> {
     let row = tx
-        .fetch_optional("SELECT report FROM reports WHERE experiment_id = $1", [experiment_id.into()])
+        .fetch_optional(
+            "SELECT report FROM reports WHERE experiment_id = $1",
+            [experiment_id.into()],
+        )
         .await?;
     row.map(|row| Ok(serde_json::from_str(&row.text("report")?)?)).transpose()
 }

@@ -71,3 +71,15 @@ pub async fn load_environment_in(
 pub fn by_key<'s, D: Resource>(items: &'s [Versioned<D>], key: &str) -> Option<&'s Versioned<D>> {
     items.iter().find(|item| item.definition.key() == key)
 }
+
+/// Every environment of a project, sorted by id.
+pub async fn load_project(
+    tx: &mut Tx,
+    project_id: &str,
+) -> Result<Vec<EnvironmentSnapshot>, ApiError> {
+    let mut snapshots = Vec::new();
+    for environment_id in environments::ids(tx, project_id).await? {
+        snapshots.push(load_environment_in(tx, &environment_id).await?);
+    }
+    Ok(snapshots)
+}

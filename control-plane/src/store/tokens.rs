@@ -32,6 +32,8 @@ pub struct ApiTokenRow {
     pub id: String,
     /// The only project that it sees; every project when absent.
     pub project_id: Option<String>,
+    /// The only environment that it sees; every one of its projects when absent.
+    pub environment_id: Option<String>,
     /// What people call it; the author of what is done with it.
     pub name: String,
     /// What it may do.
@@ -46,16 +48,18 @@ pub struct ApiTokenRow {
     pub revoked_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "id, project_id, name, role, prefix, sha256, created_at, revoked_at";
+const COLUMNS: &str =
+    "id, project_id, environment_id, name, role, prefix, sha256, created_at, revoked_at";
 
 /// Stores a token. A token that is stored already stays as it is.
 pub async fn insert(tx: &mut Tx, token: &ApiTokenRow) -> sqlx::Result<()> {
     tx.execute(
-        "INSERT INTO api_tokens (id, project_id, name, role, prefix, sha256, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (sha256) DO NOTHING",
+        "INSERT INTO api_tokens (id, project_id, environment_id, name, role, prefix, sha256, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (sha256) DO NOTHING",
         [
             (&token.id).into(),
             token.project_id.as_deref().into(),
+            token.environment_id.as_deref().into(),
             (&token.name).into(),
             token.role.word().into(),
             (&token.prefix).into(),
@@ -104,6 +108,7 @@ fn read(row: &Row) -> anyhow::Result<ApiTokenRow> {
     Ok(ApiTokenRow {
         id: row.text("id")?,
         project_id: row.opt_text("project_id")?,
+        environment_id: row.opt_text("environment_id")?,
         name: row.text("name")?,
         role: if row.text("role")? == "admin" { Role::Admin } else { Role::Data },
         prefix: row.text("prefix")?,

@@ -1,0 +1,134 @@
+//! What a reader may see of a report, and when.
+
+use std::collections::BTreeMap;
+
+use analysis::report::{
+    Look, MetricReport, Planned, Report, ReportStatus, SrmReport, Verdict, Warning,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::definition::{ExperimentDefinition, LifecycleStatus};
+use crate::store::Versioned;
+
+/// The answer of the results endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Results {
+    /// Experiment id.
+    pub id: String,
+    /// Experiment name.
+    pub experiment: String,
+    /// When the computation began; null before the first one.
+    pub as_of: Option<Timestamp>,
+    /// Whether there is something to decide on.
+    pub status: ReportStatus,
+    /// Phase that the numbers are about.
+    pub phase: u32,
+    /// Config generations seen in the counted exposures, rising.
+    pub generations: Vec<u64>,
+    /// Two-sided significance level.
+    pub alpha: f64,
+    /// Units by variant.
+    pub exposures: BTreeMap<String, u64>,
+    /// Units seen in more than one variant, and therefore left out.
+    pub excluded_multiple_variants: u64,
+    /// Sample-ratio check; null when no unit was exposed.
+    pub srm: Option<SrmReport>,
+    /// One entry for each metric.
+    pub metrics: Vec<MetricReport>,
+    /// What a reader must know before believing the rest.
+    pub warnings: Vec<Warning>,
+    /// Earlier analyses in which something was new, oldest first.
+    pub looks: Vec<Look>,
+    /// What was planned; null before the first report.
+    pub planned: Option<Planned>,
+}
+
+/// The results of an experiment from its latest report. Fixed-horizon p-values and verdicts are
+/// withheld before the horizon, unless the reader insists on peeking.
+pub fn results(
+    experiment: &Versioned<ExperimentDefinition>,
+    report: Option<Report>,
+    looks: Vec<Look>,
+    peek: bool,
+) -> Results {
+    let Some(report) = report else { return nothing_yet(experiment, looks) };
+    let reached = horizon_is_reached(experiment.state.status, &report);
+    let mut warnings = report.warnings;
+    let mut metrics = report.metrics;
+    if !reached && peek {
+        warnings.push(warning(
+            "peeking",
+            "fixed-horizon p-values are shown before the planned sample or duration is reached; \
+             deciding by them finds differences that are not there",
+        ));
+    } else if !reached {
+        metrics.iter_mut().for_each(withhold);
+    }
+    let phase = experiment.state.phase();
+    if report.phase < phase {
+        let detail =
+            format!("the numbers are about phase {}; phase {phase} has begun since", report.phase);
+        warnings.push(warning("older_phase", &detail));
+    }
+    Results {
+        id: experiment.id.clone(),
+        experiment: experiment.definition.name.clone(),
+        as_of: Some(report.as_of),
+        status: match report.status {
+            ReportStatus::NoData => ReportStatus::NoData,
+            _ if reached => ReportStatus::Ready,
+            _ => ReportStatus::Collecting,
+        },
+        phase: report.phase,
+        generations: report.generations,
+        alpha: report.alpha,
+        exposures: report.exposures,
+        excluded_multiple_variants: report.excluded_multiple_variants,
+        srm: report.srm,
+        metrics,
+        warnings,
+        looks,
+        planned: Some(report.planned),
+    }
+}
+
+/// Whether the planned sample or duration is reached, or the experiment is over.
+fn horizon_is_reached(status: LifecycleStatus, report: &Report) -> bool {
+    let over = matches!(status, LifecycleStatus::Completed | LifecycleStatus::Archived);
+    let planned = &report.planned;
+    over || planned.sample_reached || planned.planned_end_at.is_some_and(|end| end <= report.as_of)
+}
+
+/// Takes out what is only right at the horizon. Always-valid values stay.
+fn withhold(metric: &mut MetricReport) {
+    for comparison in metric.variants.iter_mut().filter_map(|variant| variant.comparison.as_mut()) {
+        comparison.p_value = None;
+        comparison.p_adjusted = None;
+        comparison.verdict = Verdict::Collecting;
+    }
+}
+
+fn nothing_yet(experiment: &Versioned<ExperimentDefinition>, looks: Vec<Look>) -> Results {
+    let definition = &experiment.definition;
+    Results {
+        id: experiment.id.clone(),
+        experiment: definition.name.clone(),
+        as_of: None,
+        status: ReportStatus::NoData,
+        phase: experiment.state.phase().max(1),
+        generations: Vec::new(),
+        alpha: definition.significance_level,
+        exposures: definition.variants.iter().map(|variant| (variant.name.clone(), 0)).collect(),
+        excluded_multiple_variants: 0,
+        srm: None,
+        metrics: Vec::new(),
+        warnings: vec![warning("not_analysed", "no analysis has reported on it yet")],
+        looks,
+        planned: None,
+    }
+}
+
+fn warning(code: &str, detail: &str) -> Warning {
+    Warning { code: code.to_owned(), detail: detail.to_owned() }
+}

@@ -16,8 +16,8 @@ pub(crate) const TOKEN_PREFIX: &str = "st_";
 /// Characters of a token, its `st_` included, that are stored in clear to find its row: 40 of its 160 random bits.
 const PREFIX_LENGTH: usize = TOKEN_PREFIX.len() + 8;
 
-/// Path of the only write that role *data* may do.
-const REPORTS_PATH: &str = "/api/v1/reports";
+/// Path of the only write that role *data* may do, below `/api/v1`: nested routes see the rest of the path.
+const REPORTS_PATH: &str = "/reports";
 
 /// Whoever sent a request, as its token says.
 #[derive(Clone, Debug, PartialEq, Eq)]

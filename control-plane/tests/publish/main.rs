@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, unreachable_pub, reason = "a test panics when something is missing")]
 
 mod claims;
+mod compiling;
 mod faults;
 mod publications;
 mod s3;
+mod snapshot;
 mod stores;
 mod world;

@@ -54,7 +54,8 @@ impl World {
     /// Every publication, oldest first.
     pub async fn publications(&self) -> Vec<Publication> {
         let mut tx = self.db.read().await.unwrap();
-        let mut all = publications::list_below(&mut tx, ENVIRONMENT, None, 10_000).await.unwrap();
+        let mut all =
+            publications::list_below(&mut tx, ENVIRONMENT, None, None, 10_000).await.unwrap();
         all.reverse();
         all
     }

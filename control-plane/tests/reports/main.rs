@@ -1,0 +1,7 @@
+//! Reports in, results out, and configs as edges fetch them, over HTTP.
+#![expect(clippy::unwrap_used, unreachable_pub, reason = "a test panics when something is missing")]
+
+mod delivery;
+mod intake;
+mod service;
+mod withholding;

@@ -1,4 +1,4 @@
-//! `worker-build-tool <compiled.wasm> <out folder>`: writes `edge_worker.js` and `edge_worker_bg.wasm`.
+//! `worker-build-tool <name.wasm> <out folder>`: writes `name.js` and `name_bg.wasm`.
 //!
 //! The glue is of wasm-bindgen's `web` kind, because that one takes an already compiled `WebAssembly.Module`, which is what
 //! Cloudflare hands to a Worker; and it can be reset, so that the shim can replace an instance after a trap.
@@ -11,11 +11,10 @@ use wasm_bindgen_cli_support::Bindgen;
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (Some(input), Some(out)) = (arguments.next(), arguments.next()) else {
-        anyhow::bail!("usage: worker-build-tool <compiled.wasm> <out folder>");
+        anyhow::bail!("usage: worker-build-tool <name.wasm> <out folder>");
     };
     Bindgen::new()
         .input_path(&input)
-        .out_name("edge_worker")
         .web(true)?
         .typescript(false)
         .omit_default_module_path(true)

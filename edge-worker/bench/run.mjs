@@ -1,0 +1,111 @@
+// Runs wrk against our Worker and the hello-world one, in turns, and prints each round and the medians. Called by scripts/bench-worker.
+
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { cpus, tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const WORKERD = join(ROOT, "edge-worker/node_modules/@cloudflare/workerd-linux-64/bin/workerd");
+const [seconds, rounds] = process.argv.slice(2).map(Number);
+const scratch = mkdtempSync(join(tmpdir(), "bench-worker-"));
+const children = [];
+const pinned = (core, command) => (cpus().length > 1 ? ["taskset", "-c", String(core), ...command] : command);
+
+function workerd(name, folder, port, variables) {
+  const modules = readdirSync(folder, { recursive: true })
+    .filter((path) => /\.(js|wasm)$/.test(path))
+    .sort((a, b) => (b === "index.js") - (a === "index.js"))
+    .map((path) => `(name = "${path}", ${path.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${join(relative(scratch, folder), path)}")`);
+  const bindings = Object.entries(variables).map(([key, value]) => `(name = "${key}", text = "${value}")`);
+  const config = join(scratch, `${name}.capnp`);
+  writeFileSync(
+    config,
+    `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = (modules = [${modules.join(", ")}], compatibilityDate = "2026-04-01", bindings = [${bindings.join(", ")}])),
+    (name = "internet", network = (allow = ["public", "private"])),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "main")],
+);`,
+  );
+  const [command, ...args] = pinned(0, [WORKERD, "serve", config]);
+  const child = spawn(command, args, { stdio: ["ignore", "ignore", "inherit"] });
+  child.on("exit", (code) => code && process.exit(1));
+  children.push(child);
+}
+
+const freePort = () =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+
+const get = (url) => fetch(url).then((response) => response.text(), () => undefined);
+
+try {
+  const store = join(scratch, "store");
+  const fixture = join(ROOT, "target/debug/examples/edge-fixture");
+  const { environment, client_key } = JSON.parse(execFileSync(fixture, ["publish", store, "1"], { encoding: "utf8" }));
+  const objects = createServer((request, response) => {
+    try {
+      response.end(readFileSync(join(store, request.url)));
+    } catch {
+      response.writeHead(404).end();
+    }
+  }).listen(0, "127.0.0.1");
+  await new Promise((resolve) => objects.once("listening", resolve));
+  const [ours, hello] = [await freePort(), await freePort()];
+  workerd("ours", join(ROOT, "build"), ours, {
+    SORTITION_CONFIG_URL: `http://127.0.0.1:${objects.address().port}`,
+    SORTITION_ENVIRONMENT: environment,
+  });
+  workerd("hello", join(ROOT, "target/hello-world/worker"), hello, {});
+  const body = '{"context":{"targetingKey":"u-1","country":"US","returning":true,"platform":"web"}}';
+  const lua = join(scratch, "ofrep.lua");
+  writeFileSync(
+    lua,
+    `wrk.method = "POST"\nwrk.body = '${body}'\nwrk.headers["Content-Type"] = "application/json; charset=utf-8"\nwrk.headers["Authorization"] = "Bearer ${client_key}"\n`,
+  );
+  const targets = {
+    ours: [`http://127.0.0.1:${ours}/ofrep/v1/evaluate/flags/checkout`, "-s", lua],
+    "hello world": [`http://127.0.0.1:${hello}/`],
+  };
+  for (const port of [ours, hello]) {
+    while ((await get(`http://127.0.0.1:${port}/healthz`)) === undefined) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const answer = await fetch(targets.ours[0], { method: "POST", body, headers: { authorization: `Bearer ${client_key}` } });
+  console.log(`one answer of ours: ${answer.status} ${await answer.text()}`);
+  const results = Object.fromEntries(Object.keys(targets).map((name) => [name, []]));
+  for (let round = 0; round <= rounds; round++) {
+    for (const [name, target] of Object.entries(targets)) {
+      const duration = round === 0 ? 2 : seconds;
+      const [command, ...args] = pinned(1, ["wrk", "-t1", "-c16", `-d${duration}s`, "--latency", ...target]);
+      const output = await new Promise((resolve, reject) => {
+        const wrk = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
+        let text = "";
+        wrk.stdout.on("data", (chunk) => (text += chunk));
+        wrk.on("close", (code) => (code === 0 ? resolve(text) : reject(new Error(`${command} ended with ${code}`))));
+      });
+      if (/Non-2xx/.test(output)) throw new Error(output);
+      if (round === 0) continue; // warms up
+      const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(output)[1]);
+      const p99 = /99%\s+(\S+)/.exec(output)[1];
+      results[name].push(rate);
+      console.log(`round ${round}: ${name.padEnd(12)} ${rate.toFixed(0).padStart(7)} requests/s, p99 at saturation ${p99}`);
+    }
+  }
+  const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+  const [a, b] = [median(results.ours), median(results["hello world"])];
+  console.log(`median: ours ${a.toFixed(0)}, hello world ${b.toFixed(0)} requests/s; ratio ${(a / b).toFixed(2)}`);
+  objects.closeAllConnections();
+  objects.close();
+} finally {
+  for (const child of children) child.kill("SIGTERM");
+  rmSync(scratch, { recursive: true, force: true });
+}

@@ -1,67 +1,60 @@
 /** The one way to the control plane: adds who asks and for which environment, and turns refusals into `Problem`s. */
+import createClient, { type Middleware } from "openapi-fetch";
 import { randomId } from "../lib/random";
 import { asProblem, problemFrom } from "./problem";
+import type { paths } from "./schema";
 import { getSession, setSession, type Session } from "./session";
 import type { Versioned } from "./types";
 
-type Query = Record<string, string | number | boolean | undefined>;
-
-interface Options {
-  query?: Query | undefined;
-  body?: unknown;
-  ifMatch?: string | undefined;
-  /** Asks as someone who is not signed in yet. */
-  as?: Session | undefined;
-  signal?: AbortSignal | undefined;
+/** Headers of a request by someone who is not signed in yet, or who looks into another project. */
+export function headersOf(session: Session): Record<string, string> {
+  return {
+    Authorization: `Bearer ${session.token}`,
+    ...(session.project === "" ? {} : { "X-Project": session.project }),
+    ...(session.environment === "" ? {} : { "X-Environment": session.environment }),
+  };
 }
 
-function url(path: string, query: Query = {}): string {
-  const params = new URLSearchParams();
-  for (const [key, value] of Object.entries(query)) {
-    if (value !== undefined && value !== "") params.set(key, String(value));
-  }
-  const search = params.toString();
-  return `/api/v1${path}${search === "" ? "" : `?${search}`}`;
-}
+/** What every request carries. */
+const identify: Middleware = {
+  onRequest({ request }) {
+    const session = getSession();
+    if (session !== null && !request.headers.has("Authorization")) {
+      for (const [name, value] of Object.entries(headersOf(session))) request.headers.set(name, value);
+    }
+    if (request.method === "POST") request.headers.set("Idempotency-Key", randomId());
+    if (request.method === "PATCH") request.headers.set("Content-Type", "application/merge-patch+json");
+    return request;
+  },
+};
 
-function headers(method: string, options: Options): Headers {
-  const result = new Headers({ Accept: "application/json, application/problem+json" });
-  const session = options.as ?? getSession();
-  if (session !== null) {
-    result.set("Authorization", `Bearer ${session.token}`);
-    if (session.project !== "") result.set("X-Project", session.project);
-    if (session.environment !== "") result.set("X-Environment", session.environment);
-  }
-  if (options.body !== undefined) {
-    result.set("Content-Type", method === "PATCH" ? "application/merge-patch+json" : "application/json");
-  }
-  if (options.ifMatch !== undefined) result.set("If-Match", options.ifMatch);
-  if (method === "POST") result.set("Idempotency-Key", randomId());
-  return result;
-}
-
-/** Sends one request. Rejects with a `Problem` for everything but success. */
-export async function send<T>(method: string, path: string, options: Options = {}): Promise<Versioned<T>> {
-  let response: Response;
-  let body: unknown;
-  try {
-    response = await fetch(url(path, options.query), {
-      method,
-      headers: headers(method, options),
-      body: options.body === undefined ? null : JSON.stringify(options.body),
-      signal: options.signal ?? null,
-    });
-    const text = await response.text();
+/** Rejects with a `Problem` for everything but success. */
+const refuse: Middleware = {
+  async onResponse({ request, response }) {
+    if (response.ok) return;
+    // The token was revoked or has expired: back to the sign-in page. Unless it is only being tried.
+    const session = getSession();
+    const tried = request.headers.get("Authorization");
+    if (response.status === 401 && session !== null && tried === `Bearer ${session.token}`) setSession(null);
     const isJson = /[/+]json/.test(response.headers.get("content-type") ?? "");
-    body = isJson && text !== "" ? (JSON.parse(text) as unknown) : null;
-  } catch (error) {
-    if (options.signal?.aborted) throw error;
-    throw asProblem(error);
-  }
-  if (!response.ok) {
-    // The token was revoked or has expired: back to the sign-in page.
-    if (response.status === 401 && options.as === undefined) setSession(null);
-    throw problemFrom(response, body);
-  }
-  return { data: body as T, etag: response.headers.get("etag") ?? undefined };
+    throw problemFrom(response, isJson ? await response.clone().json() : null);
+  },
+  onError({ error }) {
+    // A request that was given up is no failure of the server.
+    return error instanceof DOMException && error.name === "AbortError" ? error : asProblem(error);
+  },
+};
+
+export const api = createClient<paths>({ baseUrl: window.location.origin });
+api.use(identify, refuse);
+
+/** The body of an answer. Refusals were thrown before, so there is one. */
+export function bodyOf<T>({ data }: { data?: T }): T {
+  if (data === undefined) throw asProblem(new Error("the answer has no body"));
+  return data;
+}
+
+/** The body of an answer with its version. */
+export function versionedOf<T>({ data, response }: { data?: T; response: Response }): Versioned<T> {
+  return { data: bodyOf({ data } as { data?: T }), etag: response.headers.get("etag") ?? undefined };
 }

@@ -1,5 +1,7 @@
-/** What the API answers, in the shapes of its OpenAPI document. */
-import type { Range } from "../lib/buckets";
+/** What the API answers: the names of its OpenAPI document, and the results, which it leaves open. */
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
 
 /** A list answer: one page and the way to the next. */
 export interface Page<T> {
@@ -13,136 +15,23 @@ export interface Versioned<T> {
   etag: string | undefined;
 }
 
-export interface Project {
-  id?: string;
-  name: string;
-}
+export type Project = Schemas["Project"];
+export type Environment = Schemas["Environment"];
+export type Experiment = Schemas["Experiment"];
+export type ExperimentDefinition = Schemas["ExperimentDefinition"];
+export type ExperimentStatus = Experiment["status"];
+export type Guardrail = Schemas["Guardrail"];
+export type Condition = Schemas["Condition"];
+export type ShortTargeting = Schemas["ShortTargeting"];
+export type Targeting = Schemas["Targeting"];
+export type Metric = Schemas["Metric"];
+export type MetricKind = Metric["kind"];
+export type Layer = Schemas["Layer"];
+export type Segment = Schemas["Segment"];
+export type Flag = Schemas["Flag"];
 
-export interface Environment {
-  id: string;
-  name: string;
-}
-
-export type ExperimentStatus = "draft" | "scheduled" | "running" | "paused" | "completed" | "archived";
-
-export interface Variant {
-  name: string;
-  weight: number;
-  config?: unknown;
-  is_control?: boolean;
-  ranges?: Range[];
-}
-
-export interface LayerAllocation {
-  name?: string | null;
-  salt?: string;
-  ranges?: Range[];
-}
-
-export interface Guardrail {
-  metric: string;
-  max_degradation?: number | null;
-  margin_type?: "relative" | "absolute" | null;
-}
-
+/** A value that targeting compares with. */
 export type Literal = string | number | boolean;
-
-/** A targeting condition. */
-export type Condition =
-  | { all: Condition[] }
-  | { any: Condition[] }
-  | { not: Condition }
-  | { attribute: string; op: string; values?: Literal[] }
-  | { segment: string };
-
-/** The short form of a condition that most experiments need. */
-export interface ShortTargeting {
-  countries?: string[];
-  platforms?: string[];
-  user_segment?: string;
-}
-
-export interface Experiment {
-  id: string;
-  name: string;
-  status: ExperimentStatus;
-  hypothesis?: string | null;
-  salt?: string;
-  unit?: string;
-  flag?: string | null;
-  layer?: LayerAllocation | null;
-  traffic?: number;
-  variants: Variant[];
-  targeting?: Condition | ShortTargeting | null;
-  primary_metric?: string | null;
-  guardrail_metrics?: (string | Guardrail)[];
-  secondary_metrics?: string[];
-  min_detectable_effect?: number | null;
-  mde_type?: "relative" | "absolute" | null;
-  significance_level?: number | null;
-  power?: number | null;
-  estimated_duration_days?: number | null;
-  expected_daily_units?: number | null;
-  sticky?: boolean;
-  pause_behaviour?: "control" | "keep_serving";
-  phase?: number;
-  version?: number;
-  created_at?: string;
-  updated_at?: string;
-  started_at?: string | null;
-  ended_at?: string | null;
-  /** Variant that everyone gets since the completion. */
-  shipped?: string | null;
-}
-
-export type MetricKind = "mean" | "proportion" | "ratio" | "quantile";
-
-export interface Metric {
-  id?: string;
-  name: string;
-  kind: MetricKind;
-  event?: string | null;
-  direction?: "increase" | "decrease" | null;
-  quantile?: number | null;
-  numerator?: { event: string; aggregation: string } | null;
-  denominator?: { event: string; aggregation: string } | null;
-  window?: string | null;
-  cap?: unknown;
-  description?: string | null;
-}
-
-export interface Layer {
-  id?: string;
-  name: string;
-  description?: string | null;
-  unit?: string;
-  salt?: string;
-  domain_start?: number;
-  domain_end?: number;
-  allocations?: { experiment: string; ranges: Range[] }[];
-}
-
-export interface Segment {
-  key: string;
-  unit?: string;
-  condition?: Condition | null;
-  include?: string[];
-  exclude?: string[];
-  description?: string | null;
-}
-
-export interface Flag {
-  key: string;
-  type?: string;
-  unit?: string;
-  enabled: boolean;
-  variants: { name: string; value?: unknown }[];
-  default_variant: string;
-  off_variant: string;
-  rules?: unknown[];
-  version?: number;
-  updated_at?: string;
-}
 
 export type Verdict = "significant" | "not_significant" | "underpowered" | "collecting";
 export type MetricRole = "primary" | "secondary" | "guardrail";

@@ -68,7 +68,7 @@ export function Shell() {
 
   async function chooseProject(project: string | null) {
     if (session === null || project === null || project === session.project) return;
-    const list = await listEnvironments(undefined, { ...session, project, environment: "" });
+    const list = await listEnvironments(null, { ...session, project, environment: "" });
     const environment = list.find(({ name }) => name === session.environment) ?? list[0];
     await move({ ...session, project, environment: environment?.name ?? "production" });
   }

@@ -7,10 +7,10 @@ import { Mark } from "./Mark";
 
 /** The token opens the first project and environment that it may see; both can be changed once inside. */
 async function signIn(token: string): Promise<void> {
-  const projects = await listProjects(undefined, { token, project: "", environment: "" });
+  const projects = await listProjects(null, { token, project: "", environment: "" });
   const project = projects.find(({ name }) => name === "default") ?? projects[0];
   const projectName = project?.name ?? "default";
-  const environments = await listEnvironments(undefined, { token, project: projectName, environment: "" });
+  const environments = await listEnvironments(null, { token, project: projectName, environment: "" });
   const environment = environments.find(({ name }) => name === "production") ?? environments[0];
   setSession({ token, project: projectName, environment: environment?.name ?? "production" });
 }
@@ -57,6 +57,7 @@ export function SignIn() {
               value={token}
               onChange={(event) => setToken(event.currentTarget.value)}
               error={error}
+              aria-invalid={error !== null}
               autoComplete="off"
               data-autofocus
               data-testid="token"

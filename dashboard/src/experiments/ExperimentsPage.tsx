@@ -48,7 +48,7 @@ function ExperimentRow({ experiment }: { experiment: Experiment }) {
         <StatusTag status={experiment.status} />
       </Table.Td>
       <Table.Td>
-        {experiment.layer?.name ?? (
+        {experiment.layer.name ?? (
           <Text component="span" size="sm" c="dimmed">
             its own
           </Text>

@@ -3,18 +3,18 @@
 /** Buckets of a layer or of an experiment's split. */
 export const BUCKET_COUNT = 10_000;
 
-/** A half-open range `[lo, hi)` of buckets. */
-export type Range = readonly [number, number];
+/** A half-open range `[lo, hi)` of buckets, as a pair. */
+export type Range = readonly number[];
 
 /** How many buckets the ranges hold. */
 export function bucketsIn(ranges: readonly Range[]): number {
-  return ranges.reduce((sum, [lo, hi]) => sum + (hi - lo), 0);
+  return ranges.reduce((sum, [lo = 0, hi = 0]) => sum + (hi - lo), 0);
 }
 
 /** The ranges in words: "0–4999, 7500–7999"; the last bucket of each is named, as people read ranges. */
 export function describeRanges(ranges: readonly Range[]): string {
   if (ranges.length === 0) return "none";
-  return ranges.map(([lo, hi]) => (hi - lo === 1 ? String(lo) : `${lo}–${hi - 1}`)).join(", ");
+  return ranges.map(([lo = 0, hi = 0]) => (hi - lo === 1 ? String(lo) : `${lo}–${hi - 1}`)).join(", ");
 }
 
 /** Weights in percent that sum to exactly 100 with two decimals, as equal as that allows. */

@@ -1,8 +1,11 @@
 /** Targeting conditions, in words and as the form edits them. */
 import type { Condition, Literal, ShortTargeting } from "../api/types";
 
+/** How a comparison compares. */
+export type Operator = Extract<Condition, { op: unknown }>["op"];
+
 /** Operators and how they read between an attribute and its values. */
-export const OPERATORS: Readonly<Record<string, string>> = {
+export const OPERATORS: Readonly<Record<Operator, string>> = {
   in: "is one of",
   not_in: "is none of",
   eq: "equals",
@@ -58,7 +61,7 @@ export function describeCondition(targeting: Condition | ShortTargeting): string
   if ("any" in condition) return condition.any.length === 0 ? "nobody" : describeParts(condition.any, "or");
   if ("not" in condition) return `not (${describeCondition(condition.not)})`;
   if ("segment" in condition) return `in segment ${condition.segment}`;
-  const operator = OPERATORS[condition.op] ?? condition.op;
+  const operator = OPERATORS[condition.op];
   const values = (condition.values ?? []).map(String).join(", ");
   return values === ""
     ? `${condition.attribute} ${operator}`

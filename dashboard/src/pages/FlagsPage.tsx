@@ -9,14 +9,15 @@ import { CataloguePage } from "../components/CataloguePage";
 import { Confirm } from "../components/Confirm";
 
 function FlagSwitch({ flag }: { flag: Flag }) {
+  const enabled = flag.enabled ?? true;
   const [asking, setAsking] = useState(false);
   const client = useQueryClient();
   const change = useMutation({
-    mutationFn: () => (flag.enabled ? killFlag(flag.key) : enableFlag(flag.key)),
+    mutationFn: () => (enabled ? killFlag(flag.key) : enableFlag(flag.key)),
     onSuccess: async () => {
       setAsking(false);
       await client.invalidateQueries({ queryKey: ["flags"] });
-      notifications.show({ message: `${flag.key} is ${flag.enabled ? "off" : "on"}.` });
+      notifications.show({ message: `${flag.key} is ${enabled ? "off" : "on"}.` });
     },
     onError: (error) => {
       notifications.show({
@@ -29,23 +30,23 @@ function FlagSwitch({ flag }: { flag: Flag }) {
   return (
     <>
       <Switch
-        checked={flag.enabled}
+        checked={enabled}
         onChange={() => setAsking(true)}
-        label={flag.enabled ? "On" : "Off"}
+        label={enabled ? "On" : "Off"}
         aria-label={`${flag.key} enabled`}
         data-testid={`flag-switch-${flag.key}`}
       />
       <Confirm
         opened={asking}
-        title={flag.enabled ? `Switch ${flag.key} off?` : `Switch ${flag.key} on?`}
-        action={flag.enabled ? "Switch off" : "Switch on"}
-        danger={flag.enabled}
+        title={enabled ? `Switch ${flag.key} off?` : `Switch ${flag.key} on?`}
+        action={enabled ? "Switch off" : "Switch on"}
+        danger={enabled}
         busy={change.isPending}
         onConfirm={() => change.mutate()}
         onCancel={() => setAsking(false)}
       >
         <Text size="sm">
-          {flag.enabled
+          {enabled
             ? `Everyone gets the off variant "${flag.off_variant}" as soon as the edges have read the next config. Rules and experiments of this flag stop deciding.`
             : "Its rules decide again as soon as the edges have read the next config."}
         </Text>

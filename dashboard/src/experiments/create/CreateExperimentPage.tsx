@@ -49,7 +49,9 @@ function RefusalAlert({ refusal }: { refusal: Refusal }) {
 function focusFirstError(form: HTMLFormElement | null) {
   window.requestAnimationFrame(() => {
     const field = form?.querySelector<HTMLElement>('[aria-invalid="true"], [data-field-error]');
-    (field ?? form)?.focus();
+    // Inputs that hold several values mark their frame; what can be typed in lies inside it.
+    const focusable = field?.matches("input, textarea, [tabindex]") ? field : field?.querySelector("input");
+    (focusable ?? form)?.focus();
     field?.scrollIntoView({ block: "center" });
   });
 }

@@ -11,7 +11,7 @@ function builder(changes: Partial<Draft["targeting"]>): Draft {
   return { ...empty, targeting: { ...empty.targeting, mode: "builder", ...changes } };
 }
 
-const comparison = { key: "c", attribute: "age", op: "gte", values: "18" };
+const comparison = { key: "c", attribute: "age", op: "gte", values: "18" } as const;
 
 describe("the request of a draft", () => {
   it("leaves out what was left empty", () => {

@@ -1,7 +1,7 @@
 /** What the creation form edits, the request that it becomes, and which of its fields edits what the server names. */
 import type { Condition, ShortTargeting } from "../../api/types";
 import { evenWeights } from "../../lib/buckets";
-import { parseLiterals } from "../../lib/condition";
+import { parseLiterals, type Operator } from "../../lib/condition";
 
 export interface DraftVariant {
   /** Identity of the row; never sent. */
@@ -15,7 +15,7 @@ export interface DraftVariant {
 export interface DraftComparison {
   key: string;
   attribute: string;
-  op: string;
+  op: Operator;
   /** Separated by commas. */
   values: string;
 }

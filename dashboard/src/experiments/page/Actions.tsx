@@ -3,7 +3,7 @@ import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { moveExperiment } from "../../api/experiments";
+import { moveExperiment, type Move } from "../../api/experiments";
 import { asProblem } from "../../api/problem";
 import type { Experiment, Warning } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
@@ -50,14 +50,14 @@ export function Actions({ experiment, etag }: { experiment: Experiment; etag: st
   const client = useQueryClient();
   const navigate = useNavigate();
 
-  function bodyOf({ action }: Step): unknown {
-    if (action === "start" && accepted.length > 0) return { acknowledge: accepted };
-    if (action === "complete" && shipped !== control) return { ship: shipped };
-    return undefined;
+  function moveOf({ action }: Step): Move {
+    if (action === "start") return { action, acknowledge: accepted };
+    if (action === "complete") return { action, ship: shipped === control ? null : shipped };
+    return { action };
   }
 
   const move = useMutation({
-    mutationFn: (step: Step) => moveExperiment(experiment.id, step.action, etag, bodyOf(step)),
+    mutationFn: (step: Step) => moveExperiment(experiment.id, moveOf(step), etag),
     onSuccess: async (_, step) => {
       setAsking(null);
       notifications.show({ message: `${experiment.name} ${step.done}.` });

@@ -19,7 +19,7 @@ function RangeBar({ label, parts }: { label: string; parts: { ranges: readonly R
       style={{ display: "block", borderRadius: 5, background: "var(--calm-ground)" }}
     >
       {parts.flatMap(({ ranges, color }) =>
-        ranges.map(([lo, hi]) => (
+        ranges.map(([lo = 0, hi = 0]) => (
           <rect key={`${color}-${lo}`} x={lo} width={hi - lo} y={0} height={HEIGHT} style={{ fill: color }} />
         )),
       )}
@@ -29,8 +29,8 @@ function RangeBar({ label, parts }: { label: string; parts: { ranges: readonly R
 
 /** Which buckets of its layer the experiment owns, and how it splits its own units. */
 export function AllocationBar({ experiment }: { experiment: Experiment }) {
-  const owned = experiment.layer?.ranges ?? [];
-  const layerName = experiment.layer?.name ?? "its own layer";
+  const owned = experiment.layer.ranges;
+  const layerName = experiment.layer.name ?? "its own layer";
   const share = formatPercent(bucketsIn(owned) / BUCKET_COUNT);
   const started = owned.length > 0;
   return (
@@ -82,5 +82,5 @@ export function AllocationBar({ experiment }: { experiment: Experiment }) {
 
 /** The variants' buckets; of a draft those that they will own. */
 function splitParts({ variants }: Experiment): { ranges: readonly Range[]; color: string }[] {
-  return variants.map(({ ranges = [] }, index) => ({ ranges, color: variantColor(index) }));
+  return variants.map(({ ranges }, index) => ({ ranges, color: variantColor(index) }));
 }

@@ -55,9 +55,9 @@ function Header({ experiment, etag }: { experiment: Experiment; etag: string | u
           )}
           <Group gap="lg" mt="xs">
             <Text size="sm">{runTime(experiment, now)}</Text>
-            {(experiment.phase ?? 0) > 0 && <Text size="sm">Phase {experiment.phase}</Text>}
+            {experiment.phase > 0 && <Text size="sm">Phase {experiment.phase}</Text>}
             {experiment.shipped && <Text size="sm">Everyone gets {experiment.shipped}</Text>}
-            <Text size="sm">Version {experiment.version ?? 1}</Text>
+            <Text size="sm">Version {experiment.version}</Text>
           </Group>
         </div>
         <Actions experiment={experiment} etag={etag} />

@@ -27,15 +27,15 @@ function Facts({ rows }: { rows: [string, ReactNode][] }) {
   );
 }
 
-function describeGuardrail(guardrail: string | Guardrail): string {
+function describeGuardrail(guardrail: Guardrail): string {
   if (typeof guardrail === "string") return guardrail;
   const { metric, max_degradation: margin, margin_type: type } = guardrail;
   if (margin === null || margin === undefined) return metric;
   return `${metric} (at most ${type === "absolute" ? formatCount(margin) : formatPercent(margin)} worse)`;
 }
 
-function listed(names: readonly string[] | undefined): string {
-  return names === undefined || names.length === 0 ? NOTHING : names.join(", ");
+function listed(names: readonly string[]): string {
+  return names.length === 0 ? NOTHING : names.join(", ");
 }
 
 function Variants({ experiment }: { experiment: Experiment }) {
@@ -68,7 +68,7 @@ function Variants({ experiment }: { experiment: Experiment }) {
                 {variant.name}
               </Table.Td>
               <Table.Td className="numeric">{variant.weight} %</Table.Td>
-              <Table.Td>{describeRanges(variant.ranges ?? [])}</Table.Td>
+              <Table.Td>{describeRanges(variant.ranges)}</Table.Td>
               <Table.Td>
                 <Code>{JSON.stringify(variant.config ?? null)}</Code>
               </Table.Td>
@@ -101,12 +101,12 @@ export function SetupTab() {
         <Facts
           rows={[
             ["Targeting", experiment.targeting ? describeCondition(experiment.targeting) : "everyone"],
-            ["Traffic", formatPercent((experiment.traffic ?? 100) / 100)],
-            ["Unit", <code key="unit">{experiment.unit ?? "user_id"}</code>],
-            ["Flag key", <code key="flag">{experiment.flag ?? experiment.name}</code>],
+            ["Traffic", formatPercent(experiment.traffic / 100)],
+            ["Unit", <code key="unit">{experiment.unit}</code>],
+            ["Flag key", <code key="flag">{experiment.flag}</code>],
             ["Salt of the split", <code key="salt">{experiment.salt}</code>],
-            ["Salt of the layer", <code key="layer-salt">{experiment.layer?.salt}</code>],
-            ["Sticky", experiment.sticky === true ? "yes" : "no"],
+            ["Salt of the layer", <code key="layer-salt">{experiment.layer.salt}</code>],
+            ["Sticky", experiment.sticky ? "yes" : "no"],
           ]}
         />
       </section>
@@ -117,7 +117,7 @@ export function SetupTab() {
         <Facts
           rows={[
             ["Primary metric", experiment.primary_metric ?? NOTHING],
-            ["Guardrails", listed(experiment.guardrail_metrics?.map(describeGuardrail))],
+            ["Guardrails", listed(experiment.guardrail_metrics.map(describeGuardrail))],
             ["Secondary metrics", listed(experiment.secondary_metrics)],
             [
               "Smallest effect",
@@ -127,8 +127,8 @@ export function SetupTab() {
                   : formatPercent(mde)
                 : NOTHING,
             ],
-            ["Significance level", experiment.significance_level ?? NOTHING],
-            ["Power", experiment.power ?? NOTHING],
+            ["Significance level", experiment.significance_level],
+            ["Power", experiment.power],
             [
               "Planned duration",
               typeof experiment.estimated_duration_days === "number"

@@ -36,7 +36,7 @@ export function stepsFrom(status: ExperimentStatus): readonly Step[] {
 /** Name of the control. */
 export function controlName(experiment: Pick<Experiment, "variants">): string {
   const { variants } = experiment;
-  return (variants.find(({ is_control }) => is_control === true) ?? variants[0])?.name ?? "the control";
+  return (variants.find(({ is_control }) => is_control) ?? variants[0])?.name ?? "the control";
 }
 
 /** What follows from a step, in sentences that the author can check. `shipped` is who wins when it completes. */
@@ -44,8 +44,8 @@ export function consequence(action: ExperimentAction, experiment: Experiment, sh
   const control = controlName(experiment);
   switch (action) {
     case "start":
-      return `${formatPercent((experiment.traffic ?? 100) / 100)} of the units of ${
-        experiment.layer?.name ?? "a layer of its own"
+      return `${formatPercent(experiment.traffic / 100)} of the units of ${
+        experiment.layer.name ?? "a layer of its own"
       } take part as soon as the edges have read the next config. Name, layer, unit and salt are fixed from then on.`;
     case "pause":
       return experiment.pause_behaviour === "keep_serving"
@@ -54,7 +54,7 @@ export function consequence(action: ExperimentAction, experiment: Experiment, sh
     case "resume":
       return "Units are enrolled again, each in the variant that it had before.";
     case "complete": {
-      const owned = bucketsIn(experiment.layer?.ranges ?? []);
+      const owned = bucketsIn(experiment.layer.ranges);
       const whoever = shipped === control ? "everyone" : "everyone whom the experiment targets";
       return `The experiment ends for good: ${whoever} gets ${shipped}. Its ${formatCount(owned)} of ${formatCount(
         BUCKET_COUNT,

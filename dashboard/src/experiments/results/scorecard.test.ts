@@ -10,13 +10,11 @@ import {
   type Row,
 } from "./scorecard";
 
-const experiment: Experiment = {
-  id: "1",
-  name: "checkout",
-  status: "running",
+const variant = { weight: 50, config: null, ranges: [] };
+const experiment: Pick<Experiment, "variants"> = {
   variants: [
-    { name: "treatment", weight: 50 },
-    { name: "control", weight: 50, is_control: true },
+    { ...variant, name: "treatment", is_control: false },
+    { ...variant, name: "control", is_control: true },
   ],
 };
 

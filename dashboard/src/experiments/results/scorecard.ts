@@ -93,7 +93,7 @@ function rowsOf(
 }
 
 /** The scorecard's groups, empty ones left out. */
-export function scorecard(results: Results, experiment: Experiment | undefined): Group[] {
+export function scorecard(results: Results, experiment: Pick<Experiment, "variants"> | undefined): Group[] {
   const control = experiment === undefined ? undefined : controlName(experiment);
   const { planned } = results;
   const mde = planned?.mde_type === "absolute" ? null : (planned?.min_detectable_effect ?? null);

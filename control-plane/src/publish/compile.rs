@@ -17,6 +17,7 @@ use crate::definition::{
     ExperimentDefinition, FlagDefinition, LifecycleStatus, RuleDefinition, ServeDefinition,
     SwitchbackDefinition, Targeting,
 };
+use crate::lifecycle::allocation::normalised;
 use crate::store::{EnvironmentSnapshot, Versioned};
 
 /// Compiles an environment. An error names the entry and the rule that it breaks.
@@ -103,7 +104,7 @@ fn experiment(item: &Versioned<ExperimentDefinition>) -> ExperimentSource {
         frozen: state.frozen,
         layer: definition.layer.clone(),
         own_layer_salt: definition.layer.is_none().then(|| state.own_layer_salt.clone()),
-        ranges: merged(state.owned_ranges()),
+        ranges: normalised(state.owned_ranges()),
         holdouts: state.holdouts.clone(),
         prerequisites: definition.prerequisites.clone(),
         targeting: definition.targeting.as_ref().and_then(Targeting::condition),
@@ -194,40 +195,5 @@ fn rule(definition: &RuleDefinition, splits: &SplitRanges) -> RuleSource {
 }
 
 fn owned(ranges: &BTreeMap<String, Vec<BucketRange>>, variant: &str) -> Vec<BucketRange> {
-    ranges.get(variant).map(|ranges| merged(ranges)).unwrap_or_default()
-}
-
-/// The same buckets in rising order, neighbours joined: in which order they were given does not
-/// matter to evaluation.
-fn merged(ranges: &[BucketRange]) -> Vec<BucketRange> {
-    let mut sorted: Vec<_> = ranges.iter().copied().filter(|range| range.lo < range.hi).collect();
-    sorted.sort_unstable();
-    let mut merged: Vec<BucketRange> = Vec::with_capacity(sorted.len());
-    for range in sorted {
-        match merged.last_mut() {
-            Some(last) if last.hi == range.lo => last.hi = range.hi,
-            _ => merged.push(range),
-        }
-    }
-    merged
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn neighbouring_ranges_are_joined_in_rising_order() {
-        let range = |lo, hi| BucketRange { lo, hi };
-        assert_eq!(
-            merged(&[range(5000, 6000), range(0, 1000), range(1000, 2500), range(7, 7)]),
-            [range(0, 2500), range(5000, 6000)]
-        );
-    }
-
-    #[test]
-    fn overlapping_ranges_are_left_for_the_compiler_to_refuse() {
-        let range = |lo, hi| BucketRange { lo, hi };
-        assert_eq!(merged(&[range(0, 10), range(5, 20)]).len(), 2);
-    }
+    ranges.get(variant).map(|ranges| normalised(ranges)).unwrap_or_default()
 }

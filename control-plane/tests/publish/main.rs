@@ -4,6 +4,8 @@
 mod claims;
 mod compiling;
 mod faults;
+#[path = "../api/harness/postgres.rs"]
+mod postgres;
 mod publications;
 mod s3;
 mod snapshot;

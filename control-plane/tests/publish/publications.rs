@@ -16,77 +16,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::faults::{Hooked, failure};
 use crate::stores::{Fixture, assert_pointer_is_whole, local, s3};
-use crate::world::{ENVIRONMENT, World, add_flag, flags_of};
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_empty_environment_is_published_signed() {
-    let (world, fixture) = (World::new().await, local());
-    let publisher = world.publisher(fixture.store()).await;
-    let published = publisher.publish(ENVIRONMENT, "ada").await.unwrap();
-    assert!(published.changed);
-    let pointed = assert_pointer_is_whole(&fixture.store(), ENVIRONMENT).await.unwrap();
-    assert_eq!(pointed, published.manifest);
-    assert_eq!((pointed.generation, pointed.project.as_str()), (1, "default"));
-
-    let signer = publisher.signer().await.unwrap();
-    let blob = fixture.store().read(&Path::from(pointed.object.as_str())).await.unwrap().unwrap();
-    assert_eq!(pointed.key_id.as_deref(), Some(signer.key_id()));
-    assert!(sign::verify(&signer.public_key(), &blob, pointed.signature.as_deref().unwrap()));
-    assert!(flags_of(&fixture.store(), &pointed).await.is_empty());
-    let another = world.publisher(fixture.store()).await;
-    assert_eq!(another.signer().await.unwrap().key_id(), signer.key_id(), "the key is kept");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_has_not_changed_is_not_published_again() {
-    let (world, fixture) = (World::new().await, local());
-    let publisher = world.publisher(fixture.store()).await;
-    let first = publisher.publish(ENVIRONMENT, "ada").await.unwrap();
-    let again = publisher.publish(ENVIRONMENT, "ben").await.unwrap();
-    assert!(!again.changed);
-    assert_eq!(again.manifest, first.manifest);
-
-    add_flag(&world.db, "new_nav").await;
-    let changed = publisher.publish(ENVIRONMENT, "cyd").await.unwrap();
-    assert_eq!((changed.changed, changed.manifest.generation), (true, 2));
-    assert_eq!(flags_of(&fixture.store(), &changed.manifest).await, ["new_nav"]);
-    let authors = world.publications().await.into_iter().map(|publication| publication.author);
-    assert_eq!(authors.collect::<Vec<_>>(), ["ada", "cyd"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_environment_is_refused() {
-    let (world, fixture) = (World::new().await, local());
-    let publisher = world.publisher(fixture.store()).await;
-    let error = publisher.publish("staging-aaaaaaaa", "ada").await.unwrap_err();
-    assert!(matches!(error, PublishError::UnknownEnvironment(_)), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lost_store_is_filled_again_above_the_old_generations() {
-    let (world, lost, fresh) = (World::new().await, local(), local());
-    world.publisher(lost.store()).await.publish(ENVIRONMENT, "ada").await.unwrap();
-    let published = world.publisher(fresh.store()).await.publish(ENVIRONMENT, "ben").await.unwrap();
-    assert_eq!((published.changed, published.manifest.generation), (true, 2));
-    assert_pointer_is_whole(&fresh.store(), ENVIRONMENT).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lost_database_goes_on_above_the_generations_of_the_store() {
-    let (first, second, fixture) = (World::new().await, World::new().await, local());
-    for flag in ["a", "b", "c"] {
-        add_flag(&first.db, flag).await;
-        first.publisher(fixture.store()).await.publish(ENVIRONMENT, "ada").await.unwrap();
-    }
-    let published = second.publisher(fixture.store()).await.publish(ENVIRONMENT, "ben").await;
-    assert_eq!(published.unwrap().manifest.generation, 4);
-    let pointed = assert_pointer_is_whole(&fixture.store(), ENVIRONMENT).await.unwrap();
-    assert!(flags_of(&fixture.store(), &pointed).await.is_empty());
-}
+use crate::world::{ENVIRONMENT, World, add_flag, flags_of, on_both_databases};
 
 /// Two processes change and publish at the same time: nothing of either may be missing afterwards.
-async fn publishers_at_once(fixture: Fixture, rounds: usize) {
-    let world = World::new().await;
+async fn publishers_at_once(world: World, fixture: Fixture, rounds: usize) {
     let mut publishers = Vec::new();
     for author in ["ada", "ben"] {
         publishers.push((author, world.connect().await, world.publisher(fixture.store()).await));
@@ -112,19 +45,9 @@ async fn publishers_at_once(fixture: Fixture, rounds: usize) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_processes_at_once_lose_no_change_in_a_folder() {
-    publishers_at_once(local(), 40).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_processes_at_once_lose_no_change_on_s3() {
-    publishers_at_once(s3().await, 10).await;
-}
-
 /// Requests that one undisturbed publication with one change makes.
-async fn steps_of_a_publication() -> usize {
-    let (world, fixture) = (World::new().await, local());
+async fn steps_of_a_publication(world: &World) -> usize {
+    let fixture = local();
     world.publisher(fixture.store()).await.publish(ENVIRONMENT, "first").await.unwrap();
     add_flag(&world.db, "a").await;
     let counting = Hooked::counting(fixture.objects.clone());
@@ -135,13 +58,12 @@ async fn steps_of_a_publication() -> usize {
 
 /// The process dies at every step, before and after it took effect; a new process carries on,
 /// with or without a further change in between.
-async fn crash_everywhere(fixture: Fixture, change_meanwhile: bool) {
-    let world = World::new().await;
+async fn crash_everywhere(world: World, fixture: Fixture, change_meanwhile: bool) {
     let store = fixture.store();
     world.publisher(store.clone()).await.publish(ENVIRONMENT, "first").await.unwrap();
     let mut n_flags = 0;
     let mut seen_pending = 0;
-    for at in 0..steps_of_a_publication().await {
+    for at in 0..steps_of_a_publication(&world.another().await).await {
         for done in [false, true] {
             let context = format!("crash at step {at}, done {done}");
             let old = assert_pointer_is_whole(&store, ENVIRONMENT).await.unwrap();
@@ -174,154 +96,12 @@ async fn crash_everywhere(fixture: Fixture, change_meanwhile: bool) {
     assert!(seen_pending >= 8, "a crash after recording leaves a visible row: {seen_pending}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_dies_at_any_step_is_carried_on_in_a_folder() {
-    crash_everywhere(local(), false).await;
-    crash_everywhere(local(), true).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_dies_at_any_step_is_carried_on_on_s3() {
-    crash_everywhere(s3().await, false).await;
-    crash_everywhere(s3().await, true).await;
-}
-
 /// A process stops after recording its publication, before anything is uploaded, and comes back when
 /// a newer generation is live.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_was_overtaken_does_not_go_back() {
-    let (world, fixture) = (World::new().await, local());
-    let store = fixture.store();
-    world.publisher(store.clone()).await.publish(ENVIRONMENT, "first").await.unwrap();
-    add_flag(&world.db, "a").await;
-
-    let (reached, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let hooked = {
-        let (reached, release) = (reached.clone(), release.clone());
-        Hooked::new(
-            fixture.objects.clone(),
-            Arc::new(move |step| {
-                if step.verb != "put" || step.done || !step.path.contains("configs") {
-                    return future::ready(Ok(())).boxed();
-                }
-                let (reached, release) = (reached.clone(), release.clone());
-                async move {
-                    reached.notify_one();
-                    release.notified().await;
-                    Ok(())
-                }
-                .boxed()
-            }),
-        )
-    };
-    let slow = world.publisher(ConfigStore::new(Arc::new(hooked))).await;
-    let task = tokio::spawn(async move { slow.publish(ENVIRONMENT, "slow").await });
-    reached.notified().await;
-    assert_eq!(world.states().await, [(1, Live), (2, Pending)]);
-
-    // The quick process finishes the slow one's publication with the recorded bytes, then its own.
-    add_flag(&world.db, "b").await;
-    let quick = world.publisher(store.clone()).await;
-    assert_eq!(quick.publish(ENVIRONMENT, "quick").await.unwrap().manifest.generation, 3);
-    assert_eq!(world.states().await, [(1, Live), (2, Live), (3, Live)]);
-
-    while !task.is_finished() {
-        release.notify_one();
-        tokio::task::yield_now().await;
-    }
-    task.await.unwrap().unwrap();
-    let pointed = assert_pointer_is_whole(&store, ENVIRONMENT).await.unwrap();
-    assert_eq!(pointed.generation, 3);
-    assert_eq!(flags_of(&store, &pointed).await, ["a", "b"]);
-}
-
 /// A second database that publishes to the same environment takes the number that the first has
 /// recorded: the claim is lost, the row is superseded, the change is published above.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_generation_taken_by_foreign_content_is_left_to_it() {
-    let (world, foreign, fixture) = (World::new().await, World::new().await, local());
-    let store = fixture.store();
-    add_flag(&world.db, "ours").await;
-    add_flag(&foreign.db, "theirs").await;
-    let hooked = {
-        let foreign = Arc::new(foreign.publisher(store.clone()).await);
-        Hooked::new(
-            fixture.objects.clone(),
-            Arc::new(move |step| {
-                let foreign = foreign.clone();
-                let claim =
-                    step.verb == "put" && step.path.contains("manifests/00000000000000000001");
-                if !claim || step.done {
-                    return future::ready(Ok(())).boxed();
-                }
-                async move {
-                    foreign.publish(ENVIRONMENT, "foreign").await.unwrap();
-                    Ok(())
-                }
-                .boxed()
-            }),
-        )
-    };
-    let publisher = world.publisher(ConfigStore::new(Arc::new(hooked))).await;
-    let published = publisher.publish(ENVIRONMENT, "ada").await.unwrap();
-    assert_eq!(published.manifest.generation, 2);
-    assert_eq!(world.states().await, [(1, Superseded), (2, Live)]);
-    let pointed = assert_pointer_is_whole(&store, ENVIRONMENT).await.unwrap();
-    assert_eq!(flags_of(&store, &pointed).await, ["ours"]);
-    let first = claim::manifest(&store, ENVIRONMENT, 1).await.unwrap().unwrap();
-    assert_eq!(flags_of(&store, &first).await, ["theirs"]);
-}
-
 /// The answer to a successful claim is lost and the store's client tries again: `AlreadyExists`
 /// with our own content.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_claim_whose_answer_was_lost_is_ours() {
-    let (world, fixture) = (World::new().await, local());
-    let hooked = Hooked::new(
-        fixture.objects.clone(),
-        Arc::new(|step| {
-            let claim = step.verb == "put" && step.path.contains("manifests/");
-            let lost = claim && step.done;
-            future::ready(if lost { Err(failure(&step)) } else { Ok(()) }).boxed()
-        }),
-    );
-    let doomed = world.publisher(ConfigStore::new(Arc::new(hooked))).await;
-    doomed.publish(ENVIRONMENT, "ada").await.unwrap_err();
-    let again = world.publisher(fixture.store()).await.publish(ENVIRONMENT, "ada").await.unwrap();
-    assert_eq!((again.changed, again.manifest.generation), (false, 1));
-    assert_eq!(world.states().await, [(1, Live)]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rolling_back_publishes_old_definitions_under_a_new_generation() {
-    let (world, fixture) = (World::new().await, local());
-    let store = fixture.store();
-    let publisher = world.publisher(store.clone()).await;
-    for flag in ["a", "b"] {
-        add_flag(&world.db, flag).await;
-        publisher.publish(ENVIRONMENT, "ada").await.unwrap();
-    }
-    let rolled = publisher.roll_back(ENVIRONMENT, 1, "ben").await.unwrap().manifest;
-    assert_eq!(rolled.generation, 3);
-    assert_eq!(flags_of(&store, &rolled).await, ["a"]);
-    assert_eq!(assert_pointer_is_whole(&store, ENVIRONMENT).await.unwrap(), rolled);
-    assert_eq!(world.publications().await[2].rollback_of, Some(1));
-    let body = async |generation| {
-        let manifest = claim::manifest(&store, ENVIRONMENT, generation).await.unwrap().unwrap();
-        let blob = store.read(&Path::from(manifest.object)).await.unwrap().unwrap();
-        eval_core::blob::verify(&blob).unwrap().1.to_vec()
-    };
-    assert_eq!(body(1).await, body(3).await, "the archived body, byte for byte");
-
-    let unchanged = publisher.publish(ENVIRONMENT, "cyd").await.unwrap();
-    assert!(!unchanged.changed, "the same definitions do not undo the rollback");
-    add_flag(&world.db, "c").await;
-    let changed = publisher.publish(ENVIRONMENT, "cyd").await.unwrap().manifest;
-    assert_eq!(flags_of(&store, &changed).await, ["a", "b", "c"]);
-
-    let error = publisher.roll_back(ENVIRONMENT, 99, "ben").await.unwrap_err();
-    assert!(matches!(error, PublishError::UnknownGeneration(99)), "{error}");
-}
 
 /// A publisher with its background task.
 struct Running {
@@ -364,73 +144,276 @@ async fn wait_for_flags(store: &ConfigStore, n_flags: usize) {
     panic!("{n_flags} flags were never published");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn requests_that_come_together_share_a_generation() {
-    let (world, fixture) = (World::new().await, local());
-    let running = Running::start(world.publisher(fixture.store()).await);
-    wait_for_flags(&fixture.store(), 0).await;
-    for number in 0..50 {
-        add_flag(&world.db, &format!("f{number:02}")).await;
-        running.request("ada");
+on_both_databases! {
+    async fn an_empty_environment_is_published_signed(world) {
+        let fixture = local();
+        let publisher = world.publisher(fixture.store()).await;
+        let published = publisher.publish(ENVIRONMENT, "ada").await.unwrap();
+        assert!(published.changed);
+        let pointed = assert_pointer_is_whole(&fixture.store(), ENVIRONMENT).await.unwrap();
+        assert_eq!(pointed, published.manifest);
+        assert_eq!((pointed.generation, pointed.project.as_str()), (1, "default"));
+
+        let signer = publisher.signer().await.unwrap();
+        let blob = fixture.store().read(&Path::from(pointed.object.as_str())).await.unwrap().unwrap();
+        assert_eq!(pointed.key_id.as_deref(), Some(signer.key_id()));
+        assert!(sign::verify(&signer.public_key(), &blob, pointed.signature.as_deref().unwrap()));
+        assert!(flags_of(&fixture.store(), &pointed).await.is_empty());
+        let another = world.publisher(fixture.store()).await;
+        assert_eq!(another.signer().await.unwrap().key_id(), signer.key_id(), "the key is kept");
     }
-    wait_for_flags(&fixture.store(), 50).await;
-    let n_generations = world.states().await.len();
-    assert!(n_generations < 50, "{n_generations} generations for 50 changes");
-    running.stop().await;
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn stopping_publishes_what_was_asked_for() {
-    let (world, fixture) = (World::new().await, local());
-    let running = Running::start(world.publisher(fixture.store()).await);
-    add_flag(&world.db, "a").await;
-    running.request("ada");
-    running.stop().await;
-    let pointed = assert_pointer_is_whole(&fixture.store(), ENVIRONMENT).await.unwrap();
-    assert_eq!(flags_of(&fixture.store(), &pointed).await, ["a"]);
-}
+    async fn what_has_not_changed_is_not_published_again(world) {
+        let fixture = local();
+        let publisher = world.publisher(fixture.store()).await;
+        let first = publisher.publish(ENVIRONMENT, "ada").await.unwrap();
+        let again = publisher.publish(ENVIRONMENT, "ben").await.unwrap();
+        assert!(!again.changed);
+        assert_eq!(again.manifest, first.manifest);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_start_publishes_what_a_crash_kept_from_being_asked_for() {
-    let (world, fixture) = (World::new().await, local());
-    world.publisher(fixture.store()).await.publish(ENVIRONMENT, "ada").await.unwrap();
-    add_flag(&world.db, "committed_but_never_announced").await;
-    let running = Running::start(world.publisher(fixture.store()).await);
-    wait_for_flags(&fixture.store(), 1).await;
-    running.stop().await;
-}
+        add_flag(&world.db, "new_nav").await;
+        let changed = publisher.publish(ENVIRONMENT, "cyd").await.unwrap();
+        assert_eq!((changed.changed, changed.manifest.generation), (true, 2));
+        assert_eq!(flags_of(&fixture.store(), &changed.manifest).await, ["new_nav"]);
+        let authors = world.publications().await.into_iter().map(|publication| publication.author);
+        assert_eq!(authors.collect::<Vec<_>>(), ["ada", "cyd"]);
+    }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_comes_back_gets_what_it_missed() {
-    let (world, fixture) = (World::new().await, local());
-    world.publisher(fixture.store()).await.publish(ENVIRONMENT, "ada").await.unwrap();
-    let away = Arc::new(std::sync::atomic::AtomicBool::new(true));
-    let hooked = {
-        let away = away.clone();
-        Hooked::new(
+    async fn an_unknown_environment_is_refused(world) {
+        let fixture = local();
+        let publisher = world.publisher(fixture.store()).await;
+        let error = publisher.publish("staging-aaaaaaaa", "ada").await.unwrap_err();
+        assert!(matches!(error, PublishError::UnknownEnvironment(_)), "{error}");
+    }
+
+    async fn a_lost_store_is_filled_again_above_the_old_generations(world) {
+        let (lost, fresh) = (local(), local());
+        world.publisher(lost.store()).await.publish(ENVIRONMENT, "ada").await.unwrap();
+        let published = world.publisher(fresh.store()).await.publish(ENVIRONMENT, "ben").await.unwrap();
+        assert_eq!((published.changed, published.manifest.generation), (true, 2));
+        assert_pointer_is_whole(&fresh.store(), ENVIRONMENT).await.unwrap();
+    }
+
+    async fn a_lost_database_goes_on_above_the_generations_of_the_store(first) {
+        let (second, fixture) = (first.another().await, local());
+        for flag in ["a", "b", "c"] {
+            add_flag(&first.db, flag).await;
+            first.publisher(fixture.store()).await.publish(ENVIRONMENT, "ada").await.unwrap();
+        }
+        let published = second.publisher(fixture.store()).await.publish(ENVIRONMENT, "ben").await;
+        assert_eq!(published.unwrap().manifest.generation, 4);
+        let pointed = assert_pointer_is_whole(&fixture.store(), ENVIRONMENT).await.unwrap();
+        assert!(flags_of(&fixture.store(), &pointed).await.is_empty());
+    }
+
+    async fn two_processes_at_once_lose_no_change_in_a_folder(world) {
+        publishers_at_once(world, local(), 40).await;
+    }
+
+    async fn two_processes_at_once_lose_no_change_on_s3(world) {
+        publishers_at_once(world, s3().await, 10).await;
+    }
+
+    async fn a_process_that_dies_at_any_step_is_carried_on_in_a_folder(world) {
+        crash_everywhere(world.another().await, local(), false).await;
+        crash_everywhere(world, local(), true).await;
+    }
+
+    async fn a_process_that_dies_at_any_step_is_carried_on_on_s3(world) {
+        crash_everywhere(world.another().await, s3().await, false).await;
+        crash_everywhere(world, s3().await, true).await;
+    }
+
+    async fn a_process_that_was_overtaken_does_not_go_back(world) {
+        let fixture = local();
+        let store = fixture.store();
+        world.publisher(store.clone()).await.publish(ENVIRONMENT, "first").await.unwrap();
+        add_flag(&world.db, "a").await;
+
+        let (reached, release) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let hooked = {
+            let (reached, release) = (reached.clone(), release.clone());
+            Hooked::new(
+                fixture.objects.clone(),
+                Arc::new(move |step| {
+                    if step.verb != "put" || step.done || !step.path.contains("configs") {
+                        return future::ready(Ok(())).boxed();
+                    }
+                    let (reached, release) = (reached.clone(), release.clone());
+                    async move {
+                        reached.notify_one();
+                        release.notified().await;
+                        Ok(())
+                    }
+                    .boxed()
+                }),
+            )
+        };
+        let slow = world.publisher(ConfigStore::new(Arc::new(hooked))).await;
+        let task = tokio::spawn(async move { slow.publish(ENVIRONMENT, "slow").await });
+        reached.notified().await;
+        assert_eq!(world.states().await, [(1, Live), (2, Pending)]);
+
+        // The quick process finishes the slow one's publication with the recorded bytes, then its own.
+        add_flag(&world.db, "b").await;
+        let quick = world.publisher(store.clone()).await;
+        assert_eq!(quick.publish(ENVIRONMENT, "quick").await.unwrap().manifest.generation, 3);
+        assert_eq!(world.states().await, [(1, Live), (2, Live), (3, Live)]);
+
+        while !task.is_finished() {
+            release.notify_one();
+            tokio::task::yield_now().await;
+        }
+        task.await.unwrap().unwrap();
+        let pointed = assert_pointer_is_whole(&store, ENVIRONMENT).await.unwrap();
+        assert_eq!(pointed.generation, 3);
+        assert_eq!(flags_of(&store, &pointed).await, ["a", "b"]);
+    }
+
+    async fn a_generation_taken_by_foreign_content_is_left_to_it(world) {
+        let (foreign, fixture) = (world.another().await, local());
+        let store = fixture.store();
+        add_flag(&world.db, "ours").await;
+        add_flag(&foreign.db, "theirs").await;
+        let hooked = {
+            let foreign = Arc::new(foreign.publisher(store.clone()).await);
+            Hooked::new(
+                fixture.objects.clone(),
+                Arc::new(move |step| {
+                    let foreign = foreign.clone();
+                    let claim =
+                        step.verb == "put" && step.path.contains("manifests/00000000000000000001");
+                    if !claim || step.done {
+                        return future::ready(Ok(())).boxed();
+                    }
+                    async move {
+                        foreign.publish(ENVIRONMENT, "foreign").await.unwrap();
+                        Ok(())
+                    }
+                    .boxed()
+                }),
+            )
+        };
+        let publisher = world.publisher(ConfigStore::new(Arc::new(hooked))).await;
+        let published = publisher.publish(ENVIRONMENT, "ada").await.unwrap();
+        assert_eq!(published.manifest.generation, 2);
+        assert_eq!(world.states().await, [(1, Superseded), (2, Live)]);
+        let pointed = assert_pointer_is_whole(&store, ENVIRONMENT).await.unwrap();
+        assert_eq!(flags_of(&store, &pointed).await, ["ours"]);
+        let first = claim::manifest(&store, ENVIRONMENT, 1).await.unwrap().unwrap();
+        assert_eq!(flags_of(&store, &first).await, ["theirs"]);
+    }
+
+    async fn a_claim_whose_answer_was_lost_is_ours(world) {
+        let fixture = local();
+        let hooked = Hooked::new(
             fixture.objects.clone(),
-            Arc::new(move |step| {
-                let away = away.load(std::sync::atomic::Ordering::SeqCst);
-                future::ready(if away { Err(failure(&step)) } else { Ok(()) }).boxed()
+            Arc::new(|step| {
+                let claim = step.verb == "put" && step.path.contains("manifests/");
+                let lost = claim && step.done;
+                future::ready(if lost { Err(failure(&step)) } else { Ok(()) }).boxed()
             }),
-        )
-    };
-    let running = Running::start(world.publisher(ConfigStore::new(Arc::new(hooked.clone()))).await);
-    add_flag(&world.db, "a").await;
-    running.request("ada");
-    while hooked.steps() < 3 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        );
+        let doomed = world.publisher(ConfigStore::new(Arc::new(hooked))).await;
+        doomed.publish(ENVIRONMENT, "ada").await.unwrap_err();
+        let again = world.publisher(fixture.store()).await.publish(ENVIRONMENT, "ada").await.unwrap();
+        assert_eq!((again.changed, again.manifest.generation), (false, 1));
+        assert_eq!(world.states().await, [(1, Live)]);
     }
-    away.store(false, std::sync::atomic::Ordering::SeqCst);
-    wait_for_flags(&fixture.store(), 1).await;
-    running.stop().await;
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_settings_decide_which_key_signs() {
-    let (world, fixture) = (World::new().await, local());
-    let settings = Settings { signing_key: Some([7; 32]), ..Settings::default() };
-    let publisher = Publisher::with_store(world.connect().await, fixture.store(), &settings);
-    let manifest = publisher.publish(ENVIRONMENT, "ada").await.unwrap().manifest;
-    assert_eq!(manifest.key_id.as_deref(), Some(sign::Signer::from_seed(&[7; 32]).key_id()));
+    async fn rolling_back_publishes_old_definitions_under_a_new_generation(world) {
+        let fixture = local();
+        let store = fixture.store();
+        let publisher = world.publisher(store.clone()).await;
+        for flag in ["a", "b"] {
+            add_flag(&world.db, flag).await;
+            publisher.publish(ENVIRONMENT, "ada").await.unwrap();
+        }
+        let rolled = publisher.roll_back(ENVIRONMENT, 1, "ben").await.unwrap().manifest;
+        assert_eq!(rolled.generation, 3);
+        assert_eq!(flags_of(&store, &rolled).await, ["a"]);
+        assert_eq!(assert_pointer_is_whole(&store, ENVIRONMENT).await.unwrap(), rolled);
+        assert_eq!(world.publications().await[2].rollback_of, Some(1));
+        let body = async |generation| {
+            let manifest = claim::manifest(&store, ENVIRONMENT, generation).await.unwrap().unwrap();
+            let blob = store.read(&Path::from(manifest.object)).await.unwrap().unwrap();
+            eval_core::blob::verify(&blob).unwrap().1.to_vec()
+        };
+        assert_eq!(body(1).await, body(3).await, "the archived body, byte for byte");
+
+        let unchanged = publisher.publish(ENVIRONMENT, "cyd").await.unwrap();
+        assert!(!unchanged.changed, "the same definitions do not undo the rollback");
+        add_flag(&world.db, "c").await;
+        let changed = publisher.publish(ENVIRONMENT, "cyd").await.unwrap().manifest;
+        assert_eq!(flags_of(&store, &changed).await, ["a", "b", "c"]);
+
+        let error = publisher.roll_back(ENVIRONMENT, 99, "ben").await.unwrap_err();
+        assert!(matches!(error, PublishError::UnknownGeneration(99)), "{error}");
+    }
+
+    async fn requests_that_come_together_share_a_generation(world) {
+        let fixture = local();
+        let running = Running::start(world.publisher(fixture.store()).await);
+        wait_for_flags(&fixture.store(), 0).await;
+        for number in 0..50 {
+            add_flag(&world.db, &format!("f{number:02}")).await;
+            running.request("ada");
+        }
+        wait_for_flags(&fixture.store(), 50).await;
+        let n_generations = world.states().await.len();
+        assert!(n_generations < 50, "{n_generations} generations for 50 changes");
+        running.stop().await;
+    }
+
+    async fn stopping_publishes_what_was_asked_for(world) {
+        let fixture = local();
+        let running = Running::start(world.publisher(fixture.store()).await);
+        add_flag(&world.db, "a").await;
+        running.request("ada");
+        running.stop().await;
+        let pointed = assert_pointer_is_whole(&fixture.store(), ENVIRONMENT).await.unwrap();
+        assert_eq!(flags_of(&fixture.store(), &pointed).await, ["a"]);
+    }
+
+    async fn a_start_publishes_what_a_crash_kept_from_being_asked_for(world) {
+        let fixture = local();
+        world.publisher(fixture.store()).await.publish(ENVIRONMENT, "ada").await.unwrap();
+        add_flag(&world.db, "committed_but_never_announced").await;
+        let running = Running::start(world.publisher(fixture.store()).await);
+        wait_for_flags(&fixture.store(), 1).await;
+        running.stop().await;
+    }
+
+    async fn a_store_that_comes_back_gets_what_it_missed(world) {
+        let fixture = local();
+        world.publisher(fixture.store()).await.publish(ENVIRONMENT, "ada").await.unwrap();
+        let away = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let hooked = {
+            let away = away.clone();
+            Hooked::new(
+                fixture.objects.clone(),
+                Arc::new(move |step| {
+                    let away = away.load(std::sync::atomic::Ordering::SeqCst);
+                    future::ready(if away { Err(failure(&step)) } else { Ok(()) }).boxed()
+                }),
+            )
+        };
+        let running = Running::start(world.publisher(ConfigStore::new(Arc::new(hooked.clone()))).await);
+        add_flag(&world.db, "a").await;
+        running.request("ada");
+        while hooked.steps() < 3 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        away.store(false, std::sync::atomic::Ordering::SeqCst);
+        wait_for_flags(&fixture.store(), 1).await;
+        running.stop().await;
+    }
+
+    async fn the_settings_decide_which_key_signs(world) {
+        let fixture = local();
+        let settings = Settings { signing_key: Some([7; 32]), ..Settings::default() };
+        let publisher = Publisher::with_store(world.connect().await, fixture.store(), &settings);
+        let manifest = publisher.publish(ENVIRONMENT, "ada").await.unwrap().manifest;
+        assert_eq!(manifest.key_id.as_deref(), Some(sign::Signer::from_seed(&[7; 32]).key_id()));
+    }
 }

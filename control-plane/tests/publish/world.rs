@@ -19,16 +19,62 @@ const PROJECT: &str = "default";
 pub struct World {
     pub db: Db,
     url: String,
+    kind: Database,
     _folder: tempfile::TempDir,
 }
 
+/// Which database.
+#[derive(Clone, Copy, Debug)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// Declares tests that take a fresh [`World`], each to be run on SQLite and on PostgreSQL.
+macro_rules! on_both_databases {
+    ($($(#[$meta:meta])* async fn $name:ident($world:ident) $body:block)*) => {
+        $(
+            $(#[$meta])*
+            async fn $name($world: crate::world::World) $body
+        )*
+
+        mod on_sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let world = crate::world::World::new(crate::world::Database::Sqlite).await;
+                    super::$name(world.expect("SQLite is built in")).await;
+                }
+            )*
+        }
+
+        mod on_postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let world = crate::world::World::new(crate::world::Database::Postgres).await;
+                    if let Some(world) = world {
+                        super::$name(world).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both_databases;
+
 impl World {
-    /// An SQLite file with project and environment.
-    pub async fn new() -> Self {
+    /// A database with project and environment; `None` when PostgreSQL is to be left out.
+    pub async fn new(kind: Database) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("control-plane.db").display());
+        let url = match kind {
+            Database::Sqlite => {
+                format!("sqlite:{}", folder.path().join("control-plane.db").display())
+            }
+            Database::Postgres => crate::postgres::database().await?.url,
+        };
         let db = Db::open(&url).await.unwrap();
-        let world = Self { db, url, _folder: folder };
+        let world = Self { db, url, kind, _folder: folder };
         let project = json!({ "name": PROJECT });
         let environment = json!({ "name": "production" });
         let mut tx = world.db.write().await.unwrap();
@@ -38,7 +84,12 @@ impl World {
         let environment = row::<EnvironmentDefinition>(PROJECT, ENVIRONMENT, environment, state);
         resource::insert(&mut tx, &environment).await.unwrap();
         tx.commit().await.unwrap();
-        world
+        Some(world)
+    }
+
+    /// Another database of the same kind, with an environment of the same id.
+    pub async fn another(&self) -> Self {
+        Self::new(self.kind).await.unwrap()
     }
 
     /// Another connection to the same database, as another process has one.

@@ -1,4 +1,4 @@
-//! A running control plane on SQLite and a local folder.
+//! A running control plane on either database and a local folder.
 
 use std::time::Duration;
 
@@ -9,6 +9,51 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub const ENVIRONMENT: &str = "production-k3v9x2mq";
+
+/// Which database.
+#[derive(Clone, Copy, Debug)]
+pub enum Database {
+    Sqlite,
+    Postgres,
+}
+
+/// Declares tests that take a fresh [`Service`], each to be run on SQLite and on PostgreSQL.
+macro_rules! on_both_databases {
+    ($($(#[$meta:meta])* async fn $name:ident($service:ident) $body:block)*) => {
+        $(
+            $(#[$meta])*
+            async fn $name($service: &crate::service::Service) $body
+        )*
+
+        mod on_sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let database = crate::service::Database::Sqlite;
+                    let service = crate::service::Service::start(database).await;
+                    let service = service.expect("SQLite is built in");
+                    super::$name(&service).await;
+                    service.stop().await;
+                }
+            )*
+        }
+
+        mod on_postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let database = crate::service::Database::Postgres;
+                    let Some(service) = crate::service::Service::start(database).await else {
+                        return;
+                    };
+                    super::$name(&service).await;
+                    service.stop().await;
+                }
+            )*
+        }
+    };
+}
+pub(crate) use on_both_databases;
 
 pub struct Service {
     pub base: String,
@@ -23,11 +68,18 @@ fn token(letter: char) -> String {
 }
 
 impl Service {
-    pub async fn start() -> Self {
+    /// Starts one; `None` when its database is to be left out.
+    pub async fn start(database: Database) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
+        let database_url = match database {
+            Database::Sqlite => {
+                format!("sqlite:{}", folder.path().join("control-plane.db").display())
+            }
+            Database::Postgres => crate::postgres::database().await?.url,
+        };
         let key = |kind: &str| format!("sk_{kind}_{ENVIRONMENT}_{}", "a".repeat(32));
         let settings = Settings {
-            database_url: format!("sqlite:{}", folder.path().join("control-plane.db").display()),
+            database_url,
             store_url: format!("file://{}", folder.path().join("store").display()),
             bootstrap: Some(BootstrapSecrets {
                 environment_id: ENVIRONMENT.to_owned(),
@@ -44,7 +96,7 @@ impl Service {
         let task = tokio::spawn(control_plane::serve(listener, settings, shutdown.clone()));
         let service = Self { base, folder, client: reqwest::Client::new(), shutdown, task };
         service.wait_for_generation(1).await;
-        service
+        Some(service)
     }
 
     /// Stops cleanly.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::service::{ENVIRONMENT, Service};
+use crate::service::{ENVIRONMENT, on_both_databases};
 
 /// A report with one comparison that looks good.
 pub fn report(id: &str, sample_reached: bool) -> Value {
@@ -62,86 +62,76 @@ fn assert_shown(results: &Value) {
     assert_eq!(comparison["verdict"], "significant");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn p_values_are_withheld_until_the_sample_is_reached() {
-    let service = Service::start().await;
-    let experiment = service.start_checkout().await;
-    let id = experiment["id"].as_str().unwrap();
-    let path = format!("/api/v1/experiments/{id}/results");
+on_both_databases! {
+    async fn p_values_are_withheld_until_the_sample_is_reached(service) {
+        let experiment = service.start_checkout().await;
+        let id = experiment["id"].as_str().unwrap();
+        let path = format!("/api/v1/experiments/{id}/results");
 
-    let nothing = service.get(&path).await;
-    assert_eq!((nothing["status"].as_str(), &nothing["as_of"]), (Some("no_data"), &Value::Null));
-    assert_eq!(nothing["exposures"], json!({"control": 0, "treatment_a": 0, "treatment_b": 0}));
+        let nothing = service.get(&path).await;
+        assert_eq!((nothing["status"].as_str(), &nothing["as_of"]), (Some("no_data"), &Value::Null));
+        assert_eq!(nothing["exposures"], json!({"control": 0, "treatment_a": 0, "treatment_b": 0}));
 
-    service.post("/api/v1/reports", batch(vec![report(id, false)]), 200).await;
-    let results = service.get(&path).await;
-    assert_withheld(&results);
-    assert_eq!((&results["id"], &results["experiment"]), (&experiment["id"], &experiment["name"]));
-    assert_eq!(results["warnings"], json!([]));
-    assert_eq!(results["srm"]["passed"], true);
-    assert_eq!(results["excluded_multiple_variants"], 3);
-    assert_eq!(results["generations"], json!([2]));
-    let by_name = service.get("/api/v1/experiments/checkout_redesign_q1_2025/results").await;
-    assert_eq!(by_name, results);
+        service.post("/api/v1/reports", batch(vec![report(id, false)]), 200).await;
+        let results = service.get(&path).await;
+        assert_withheld(&results);
+        assert_eq!((&results["id"], &results["experiment"]), (&experiment["id"], &experiment["name"]));
+        assert_eq!(results["warnings"], json!([]));
+        assert_eq!(results["srm"]["passed"], true);
+        assert_eq!(results["excluded_multiple_variants"], 3);
+        assert_eq!(results["generations"], json!([2]));
+        let by_name = service.get("/api/v1/experiments/checkout_redesign_q1_2025/results").await;
+        assert_eq!(by_name, results);
 
-    let peeked = service.get(&format!("{path}?peek=true")).await;
-    assert_shown(&peeked);
-    assert_eq!(peeked["status"], "collecting");
-    assert_eq!(peeked["warnings"][0]["code"], "peeking");
+        let peeked = service.get(&format!("{path}?peek=true")).await;
+        assert_shown(&peeked);
+        assert_eq!(peeked["status"], "collecting");
+        assert_eq!(peeked["warnings"][0]["code"], "peeking");
 
-    service.post("/api/v1/reports", batch(vec![report(id, true)]), 200).await;
-    let results = service.get(&path).await;
-    assert_shown(&results);
-    assert_eq!(results["status"], "ready");
-    let peeked = service.get(&format!("{path}?peek=true")).await;
-    assert_eq!(peeked["warnings"], json!([]), "there is nothing to peek at");
-    service.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p_values_are_shown_after_the_planned_duration() {
-    let service = Service::start().await;
-    let experiment = service.start_checkout().await;
-    let id = experiment["id"].as_str().unwrap();
-    let mut late = report(id, false);
-    late["as_of"] = json!("2026-12-04T00:00:00Z");
-    service.post("/api/v1/reports", batch(vec![late]), 200).await;
-    let results = service.get(&format!("/api/v1/experiments/{id}/results")).await;
-    assert_shown(&results);
-    assert_eq!(results["status"], "ready");
-    service.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p_values_are_shown_once_the_experiment_is_completed() {
-    let service = Service::start().await;
-    let experiment = service.start_checkout().await;
-    let id = experiment["id"].as_str().unwrap();
-    let path = format!("/api/v1/experiments/{id}/results");
-    service.post("/api/v1/reports", batch(vec![report(id, false)]), 200).await;
-    service.post(&format!("/api/v1/experiments/{id}/pause"), json!({}), 200).await;
-    assert_withheld(&service.get(&path).await);
-    service.post(&format!("/api/v1/experiments/{id}/complete"), json!({}), 200).await;
-    let results = service.get(&path).await;
-    assert_shown(&results);
-    assert_eq!(results["status"], "ready");
-    service.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn results_of_nothing_are_not_found() {
-    let service = Service::start().await;
-    for (path, status) in [
-        ("/api/v1/experiments/nobody/results", 404),
-        ("/api/v1/experiments/%00/results", 404),
-        ("/api/v1/experiments/nobody/results?peek=maybe", 400),
-        ("/api/v1/experiments/nobody/results?pek=true", 400),
-    ] {
-        assert_eq!(
-            service.send('a', reqwest::Method::GET, path, None).await.status(),
-            status,
-            "{path}"
-        );
+        service.post("/api/v1/reports", batch(vec![report(id, true)]), 200).await;
+        let results = service.get(&path).await;
+        assert_shown(&results);
+        assert_eq!(results["status"], "ready");
+        let peeked = service.get(&format!("{path}?peek=true")).await;
+        assert_eq!(peeked["warnings"], json!([]), "there is nothing to peek at");
     }
-    service.stop().await;
+
+    async fn p_values_are_shown_after_the_planned_duration(service) {
+        let experiment = service.start_checkout().await;
+        let id = experiment["id"].as_str().unwrap();
+        let mut late = report(id, false);
+        late["as_of"] = json!("2026-12-04T00:00:00Z");
+        service.post("/api/v1/reports", batch(vec![late]), 200).await;
+        let results = service.get(&format!("/api/v1/experiments/{id}/results")).await;
+        assert_shown(&results);
+        assert_eq!(results["status"], "ready");
+    }
+
+    async fn p_values_are_shown_once_the_experiment_is_completed(service) {
+        let experiment = service.start_checkout().await;
+        let id = experiment["id"].as_str().unwrap();
+        let path = format!("/api/v1/experiments/{id}/results");
+        service.post("/api/v1/reports", batch(vec![report(id, false)]), 200).await;
+        service.post(&format!("/api/v1/experiments/{id}/pause"), json!({}), 200).await;
+        assert_withheld(&service.get(&path).await);
+        service.post(&format!("/api/v1/experiments/{id}/complete"), json!({}), 200).await;
+        let results = service.get(&path).await;
+        assert_shown(&results);
+        assert_eq!(results["status"], "ready");
+    }
+
+    async fn results_of_nothing_are_not_found(service) {
+        for (path, status) in [
+            ("/api/v1/experiments/nobody/results", 404),
+            ("/api/v1/experiments/%00/results", 404),
+            ("/api/v1/experiments/nobody/results?peek=maybe", 400),
+            ("/api/v1/experiments/nobody/results?pek=true", 400),
+        ] {
+            assert_eq!(
+                service.send('a', reqwest::Method::GET, path, None).await.status(),
+                status,
+                "{path}"
+            );
+        }
+    }
 }

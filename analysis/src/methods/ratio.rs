@@ -6,7 +6,8 @@
 //!                     `v = (v_y − 2 R cov + R² v_d)/d̄²`; then Welch's test of (n, R, v)
 //! # Assumes           the unit of analysis is the unit of randomization; a denominator several
 //!                     standard errors from zero
-//! # Numerics          as Welch's; a denominator of zero is an error
+//! # Numerics          as Welch's; a denominator of zero is an error, and a variance that is only
+//!                     rounding is zero
 //! # Reference         Deng, Knoblich, Lu (2018), KDD, eq. 3; tea-tasting `RatioOfMeans`;
 //!                     `tests/golden/ratio.json`
 
@@ -16,6 +17,10 @@ use crate::stats::{CoMoments, Moments};
 
 /// Denominators nearer to zero than this many standard errors make the linearisation unsafe.
 pub const MIN_DENOMINATOR_Z: f64 = 5.0;
+
+/// What rounding leaves of a variance that is zero, relative to its parts: a numerator proportional
+/// to the denominator must not look like a very precise ratio.
+const ROUNDING: f64 = 1e-13;
 
 /// The linearised ratio of one variant.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +41,10 @@ pub fn linearise(arm: &CoMoments) -> Result<LinearRatio, MethodError> {
         return Err(MethodError::ZeroDenominator);
     }
     let ratio = y.mean() / d.mean();
-    let spread = (v_y - 2.0 * ratio * c + ratio * ratio * v_d).max(0.0) / d.mean() / d.mean();
+    let (above, below) = (v_y, ratio * ratio * v_d);
+    let rest = above - 2.0 * ratio * c + below;
+    let rest = if rest <= ROUNDING * (above + below) { 0.0 } else { rest };
+    let spread = rest / d.mean() / d.mean();
     let moments = Moments::from_summary(arm.n(), ratio, spread).ok_or(MethodError::NotFinite)?;
     let denominator_z = d.mean().abs() / (v_d / arm.n() as f64).sqrt();
     Ok(LinearRatio { moments, denominator_z })

@@ -155,17 +155,7 @@ fn compare(control: &Arm<'_>, treatment: &Arm<'_>, alpha: Alpha, notes: &mut Not
             Err(error) => undefined("two_proportion_z", error),
         },
         (Arm::Mean(c), Arm::Mean(t)) => mean("welch_t", welch::welch(c, t, alpha), c, t),
-        (Arm::Ratio(c), Arm::Ratio(t)) => {
-            let linear = ratio::linearise(c).and_then(|c| Ok((c, ratio::linearise(t)?)));
-            let (c, t) = match linear {
-                Ok(linear) => linear,
-                Err(error) => return undefined("ratio_delta", error),
-            };
-            notes.unsafe_denominator |= c.denominator_z.min(t.denominator_z) < MIN_DENOMINATOR_Z;
-            let (c, t) = (c.moments, t.moments);
-            let estimate = welch::welch_against(&c, &t, 0.0, alpha, Alternative::TwoSided);
-            mean("ratio_delta", estimate, &c, &t)
-        }
+        (Arm::Ratio(c), Arm::Ratio(t)) => compare_ratios(c, t, alpha, notes),
         (Arm::Quantile(Some(c)), Arm::Quantile(Some(t))) => {
             let lift = (c.value != 0.0).then(|| (t.value - c.value) / c.value.abs());
             let base = Comparison {
@@ -187,6 +177,33 @@ fn compare(control: &Arm<'_>, treatment: &Arm<'_>, alpha: Alpha, notes: &mut Not
         }
         // Arms of one metric are of one kind; what is left are quantiles without any event.
         _ => undefined("quantile_clustered", MethodError::TooFewUnits),
+    }
+}
+
+fn compare_ratios(
+    control: &CoMoments,
+    treatment: &CoMoments,
+    alpha: Alpha,
+    notes: &mut Notes,
+) -> Comparison {
+    let linear =
+        ratio::linearise(control).and_then(|control| Ok((control, ratio::linearise(treatment)?)));
+    match linear {
+        Ok((c, t)) => {
+            notes.unsafe_denominator |= c.denominator_z.min(t.denominator_z) < MIN_DENOMINATOR_Z;
+            let (c, t) = (c.moments, t.moments);
+            let estimate = welch::welch_against(&c, &t, 0.0, alpha, Alternative::TwoSided);
+            mean("ratio_delta", estimate, &c, &t)
+        }
+        Err(error) => {
+            // A single unit has a ratio, though nothing can be said of its variance.
+            let share = |arm: &CoMoments| {
+                let ratio = arm.y().mean() / arm.x().mean();
+                ratio.is_finite().then_some(ratio)
+            };
+            let effect = share(treatment).zip(share(control)).map(|(t, c)| t - c);
+            Comparison { effect, ..undefined("ratio_delta", error) }
+        }
     }
 }
 

@@ -100,7 +100,7 @@ async fn the_columns_hold_what_the_client_said() {
                 let sdk = column("sdk").as_struct();
                 assert_eq!(sdk.column(1).as_string::<i32>().value(0), "0.1.0");
                 let context = map("context");
-                assert_eq!(context, ["platform=web", "age=33", "beta=true", "esc=a\"b"]);
+                assert_eq!(context, ["age=33", "beta=true", "esc=a\"b", "platform=web"]);
             }
             Kind::Metric => {
                 let value = column("value").as_primitive::<Float64Type>().value(0);

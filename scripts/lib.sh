@@ -143,20 +143,28 @@ build_dashboard() {
     step "dashboard" npm --prefix dashboard run --silent build
 }
 
-# run_rust_tests WHICH: Rust tests, by cargo-nextest where it is installed, else by cargo. WHICH
-# is "platform" (the whole-platform tests) or "parts" (all others). The same set of packages is built either way, so
-# that every dependency is compiled once.
+# What every cargo command of the tests selects: the whole workspace with the dashboard in the binary, so that each
+# dependency is compiled once, with one set of features.
+WORKSPACE=(--workspace --locked --features sortition/embed-ui)
+
+# Compiles all that the tests run: tests, binary, examples.
+build_tests() { cargo test "${WORKSPACE[@]}" --no-run; }
+
+# Whether that was done just now, by the script that called this one.
+tests_are_built() { [ "${SORTITION_TESTS_BUILT:-no}" = yes ]; }
+
+# run_rust_tests WHICH: by cargo-nextest where it is installed, else by cargo. WHICH is "platform" (the whole-platform
+# tests) or "parts" (all others).
 run_rust_tests() {
     local which=$1
     if cargo nextest --version >/dev/null 2>&1; then
         case $which in
-        parts) cargo nextest run --workspace --locked --no-fail-fast -E 'not package(platform-tests)' ;;
-        platform) cargo nextest run --workspace --locked --no-fail-fast -E 'package(platform-tests)' ;;
+        parts) cargo nextest run "${WORKSPACE[@]}" --no-fail-fast -E 'not package(platform-tests)' ;;
+        platform) cargo nextest run "${WORKSPACE[@]}" --no-fail-fast -E 'package(platform-tests)' ;;
         esac
     else
-        cargo test --workspace --locked --no-run || return 1
         case $which in
-        parts) cargo test --workspace --locked --exclude platform-tests --no-fail-fast ;;
+        parts) cargo test "${WORKSPACE[@]}" --exclude platform-tests --no-fail-fast --lib --bins --tests ;;
         platform) cargo test --locked -p platform-tests --no-fail-fast ;;
         esac
     fi

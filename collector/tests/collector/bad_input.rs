@@ -29,7 +29,6 @@ fn exposed(field: &str, value: Value) -> Value {
     with(exposure("u-1", "control"), field, value)
 }
 
-#[expect(clippy::too_many_lines, reason = "one table")]
 fn bad_events() -> Vec<(String, &'static str, &'static str)> {
     let long = "x".repeat(3000);
     let many: serde_json::Map<String, Value> =
@@ -153,6 +152,10 @@ async fn a_batch_of_which_nothing_is_valid_is_answered_with_counts() {
     collector.stop().await;
 }
 
+const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
+const GZIP: &[(&str, &str)] = &[("content-encoding", "gzip")];
+const ZSTD: &[(&str, &str)] = &[("content-encoding", "zstd")];
+
 struct BadRequest {
     what: &'static str,
     headers: &'static [(&'static str, &'static str)],
@@ -179,9 +182,6 @@ fn bad_requests() -> Vec<BadRequest> {
         status,
         code,
     };
-    const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
-    const GZIP: &[(&str, &str)] = &[("content-encoding", "gzip")];
-    const ZSTD: &[(&str, &str)] = &[("content-encoding", "zstd")];
     vec![
         request("nothing", &[], b"", 400, "empty_body"),
         request("white space", &[], b" \r\n ", 400, "empty_body"),

@@ -64,7 +64,7 @@ fn event(id: Uuid, ts: i64) -> Event<'static> {
         producer_seq: None,
         sdk: None,
         consent: None,
-        detail: if id.as_u128() / EVENTS_OF_GROUP % 2 == 0 {
+        detail: if (id.as_u128() / EVENTS_OF_GROUP).is_multiple_of(2) {
             Detail::Diagnostic(measure)
         } else {
             Detail::Metric(measure)

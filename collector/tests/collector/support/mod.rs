@@ -38,7 +38,11 @@ pub(crate) fn exposure(user: &str, variant: &str) -> Value {
 
 /// Events as lines of JSON.
 pub(crate) fn lines(events: &[Value]) -> String {
-    events.iter().map(|event| format!("{event}\n")).collect()
+    events.iter().fold(String::new(), |mut lines, event| {
+        lines.push_str(&event.to_string());
+        lines.push('\n');
+        lines
+    })
 }
 
 /// The id of an event.

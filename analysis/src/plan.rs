@@ -98,6 +98,8 @@ pub enum PlannedStatus {
 
 /// Whether a number is a fraction of the control's value or in the metric's own unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = EffectScale))]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
     /// A fraction of the control's value: 0.02 is +2 %.
@@ -149,6 +151,7 @@ pub struct PlannedMetric {
 
 /// What a metric is for in an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MetricRole {
     /// Decides; Holm-corrected over primaries × treatments.
@@ -162,6 +165,8 @@ pub enum MetricRole {
 
 /// Whether up is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = MetricDirection))]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// More is better.

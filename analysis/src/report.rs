@@ -69,6 +69,7 @@ pub struct Report {
 
 /// Whether a report has something to decide on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ReportStatus {
     /// No unit was exposed.
@@ -81,6 +82,8 @@ pub enum ReportStatus {
 
 /// What the experiment was registered with.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ResultsPlan))]
 pub struct Planned {
     /// Two-sided significance level.
     pub alpha: f64,
@@ -93,8 +96,10 @@ pub struct Planned {
     /// Planned units by variant.
     pub required_units_per_variant: Option<BTreeMap<String, u64>>,
     /// Planned end.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub planned_end_at: Option<Timestamp>,
     /// Start of the current phase.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub phase_started_at: Option<Timestamp>,
     /// Whether every variant has its planned units.
     pub sample_reached: bool,
@@ -102,6 +107,8 @@ pub struct Planned {
 
 /// Sample-ratio check: do the group sizes fit the split?
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = SampleRatio))]
 pub struct SrmReport {
     /// Pearson's chi-squared over arms with a positive share.
     pub statistic: Option<f64>,
@@ -117,6 +124,8 @@ pub struct SrmReport {
 
 /// One metric of a report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = MetricResult))]
 pub struct MetricReport {
     /// Metric name.
     pub metric: String,
@@ -147,6 +156,7 @@ pub struct MetricReport {
 
 /// Whether a metric was computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MetricStatus {
     /// It was.
@@ -157,6 +167,8 @@ pub enum MetricStatus {
 
 /// One variant's value of a metric and, for a treatment, its comparison with control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = VariantResult))]
 pub struct VariantReport {
     /// Variant key.
     pub variant: String,
@@ -168,13 +180,16 @@ pub struct VariantReport {
     pub std_dev: Option<f64>,
     /// Against control; absent for the control itself.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Comparison))]
     pub comparison: Option<Comparison>,
 }
 
 /// A treatment compared with control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Comparison {
     /// Method's name, as `sortition stats --list` prints it.
+    #[cfg_attr(feature = "openapi", schema(required = false))]
     pub method: String,
     /// Why `p_value` is null, such as `too_few_units` or `zero_variance`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,6 +209,7 @@ pub struct Comparison {
     /// Corrected: Holm over primaries × treatments, Benjamini–Hochberg over secondaries.
     pub p_adjusted: Option<f64>,
     /// Fixed-horizon verdict.
+    #[cfg_attr(feature = "openapi", schema(required = false))]
     pub verdict: Verdict,
     /// Always-valid values, once they are computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -202,6 +218,8 @@ pub struct Comparison {
 
 /// Values that may be looked at at any time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = SequentialResult))]
 pub struct Sequential {
     /// Always-valid p-value.
     pub p_value: Option<f64>,
@@ -215,6 +233,7 @@ pub struct Sequential {
 
 /// What a comparison says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The corrected p-value is below alpha.
@@ -229,6 +248,8 @@ pub enum Verdict {
 
 /// Something that a reader must know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = ResultsWarning))]
 pub struct Warning {
     /// Machine-readable word, such as `sample_ratio_mismatch`.
     pub code: String,
@@ -238,8 +259,10 @@ pub struct Warning {
 
 /// One earlier analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Look {
     /// When it was computed.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub as_of: Timestamp,
     /// Generation of its plan.
     pub generation: u64,

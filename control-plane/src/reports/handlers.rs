@@ -173,7 +173,7 @@ pub(crate) struct ResultsQuery {
 /// Answers the results of an experiment: effects and intervals from its first exposures on, p-values
 /// and verdicts once its planned sample or duration is reached or it is completed.
 #[utoipa::path(get, path = "/experiments/{id}/results", tag = "results", params(ResultsQuery),
-    responses((status = 200, body = Object), (status = "4XX", body = ProblemDocument)))]
+    responses((status = 200, body = Results), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn get_results(
     State(state): State<AppState>,
     scope: InEnvironment,

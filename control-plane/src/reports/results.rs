@@ -7,18 +7,20 @@ use analysis::report::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::definition::{ExperimentDefinition, LifecycleStatus};
+use crate::definition::{ExperimentDefinition, LifecycleStatus, schema};
 use crate::store::Versioned;
 
 /// The answer of the results endpoint.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Results {
     /// Experiment id.
     pub id: String,
     /// Experiment name.
     pub experiment: String,
     /// When the computation began; null before the first one.
+    #[schema(value_type = Option<schema::Time>)]
     pub as_of: Option<Timestamp>,
     /// Whether there is something to decide on.
     pub status: ReportStatus,

@@ -517,6 +517,23 @@ export interface paths {
         patch: operations["patch_layer"];
         trace?: never;
     };
+    "/api/v1/layers/{name}/allocations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers who holds which buckets of a layer in the environment. */
+        get: operations["get_layer_allocations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/layers/{name}/history": {
         parameters: {
             query?: never;
@@ -891,17 +908,53 @@ export interface components {
             /** @description The only project that it sees. */
             project?: string | null;
             revoked_at?: components["schemas"]["Time"] | null;
-            /**
-             * @description What a token may do.
-             * @enum {string}
-             */
-            role: "admin" | "data";
+            /** @description What it may do. */
+            role: components["schemas"]["Role"];
             /** @description The token itself: only in the answer to its creation. */
             token?: string | null;
         };
         /** @description Unit id → variant. */
         Assignments: {
             [key: string]: string;
+        };
+        /** @description A treatment compared with control. */
+        Comparison: {
+            /** @description Interval of the effect at 1 − alpha. */
+            ci?: number[] | null;
+            /**
+             * Format: double
+             * @description Treatment − control.
+             */
+            effect?: number | null;
+            /**
+             * Format: double
+             * @description Effect as a fraction of the control's absolute value.
+             */
+            lift?: number | null;
+            /** @description Interval of the lift; `None` also when it is unbounded. */
+            lift_ci?: number[] | null;
+            /** @description Method's name, as `sortition stats --list` prints it. */
+            method?: string;
+            /**
+             * Format: double
+             * @description Corrected: Holm over primaries × treatments, Benjamini–Hochberg over secondaries.
+             */
+            p_adjusted?: number | null;
+            /**
+             * Format: double
+             * @description Two-sided, uncorrected, fixed-horizon.
+             */
+            p_value?: number | null;
+            /**
+             * Format: double
+             * @description Standard error of the effect.
+             */
+            se?: number | null;
+            sequential?: components["schemas"]["SequentialResult"] | null;
+            /** @description Why `p_value` is null, such as `too_few_units` or `zero_variance`. */
+            undefined?: string | null;
+            /** @description Fixed-horizon verdict. */
+            verdict?: components["schemas"]["Verdict"];
         };
         /** @description How an experiment ends. */
         CompleteRequest: {
@@ -923,10 +976,20 @@ export interface components {
             values?: (string | number | boolean)[];
         };
         /**
+         * @description Which direction is good.
+         * @enum {string}
+         */
+        Direction: "increase" | "decrease";
+        /**
          * Format: duration
          * @description ISO 8601, weeks at most: `PT1H`, `P7D`.
          */
         Duration: string;
+        /**
+         * @description Whether a number is a fraction of the control's value or in the metric's own unit.
+         * @enum {string}
+         */
+        EffectScale: "relative" | "absolute";
         /** @description An environment; its id begins with its name and stands in keys and paths. */
         Environment: {
             /** @description When it was created. */
@@ -990,11 +1053,8 @@ export interface components {
             id: string;
             /** @description The layer and which of its buckets the experiment owns. */
             layer: components["schemas"]["ExperimentLayer"];
-            /**
-             * @description How the smallest effect is meant.
-             * @enum {string}
-             */
-            mde_type: "relative" | "absolute";
+            /** @description How the smallest effect is meant. */
+            mde_type: components["schemas"]["MdeType"];
             /**
              * Format: double
              * @description Smallest effect worth detecting.
@@ -1038,11 +1098,8 @@ export interface components {
             significance_level: number;
             start_at?: components["schemas"]["Time"] | null;
             started_at?: components["schemas"]["Time"] | null;
-            /**
-             * @description Where an experiment stands.
-             * @enum {string}
-             */
-            status: "draft" | "scheduled" | "running" | "paused" | "completed" | "archived";
+            /** @description Where it stands. */
+            status: components["schemas"]["LifecycleStatus"];
             /** @description Whether a unit keeps the variant that it was given before. */
             sticky: boolean;
             switchback?: components["schemas"]["SwitchbackDefinition"] | null;
@@ -1086,9 +1143,9 @@ export interface components {
             layer?: components["schemas"]["Name"] | null;
             /**
              * @description How the smallest effect is meant.
-             * @enum {string}
+             * @default relative
              */
-            mde_type?: "relative" | "absolute";
+            mde_type?: components["schemas"]["MdeType"];
             /**
              * Format: double
              * @description Smallest effect worth detecting; relative unless `mde_type` says otherwise.
@@ -1145,7 +1202,7 @@ export interface components {
         ExperimentDefinitionPatch: {
             /** @description Anything else worth knowing. */
             description?: string | null;
-            end_at?: null | (components["schemas"]["Time"] | null);
+            end_at?: components["schemas"]["Time"] | null;
             /**
              * Format: int32
              * @description Planned length in days.
@@ -1156,15 +1213,15 @@ export interface components {
              * @description Eligible units that are expected on a day, before `traffic`.
              */
             expected_daily_units?: number | null;
-            flag?: null | (components["schemas"]["Name"] | null);
+            flag?: components["schemas"]["Name"] | null;
             /** @description Metrics that must not get worse. */
             guardrail_metrics?: components["schemas"]["Guardrail"][] | null;
             /** @description Holdouts that cover it, beside those of the whole project. */
             holdouts?: components["schemas"]["Name"][] | null;
             /** @description What is expected to happen, and why. */
             hypothesis?: string | null;
-            layer?: null | (components["schemas"]["Name"] | null);
-            mde_type?: null | ("relative" | "absolute");
+            layer?: components["schemas"]["Name"] | null;
+            mde_type?: null | components["schemas"]["MdeType"];
             /**
              * Format: double
              * @description Smallest effect worth detecting; relative unless `mde_type` says otherwise.
@@ -1183,8 +1240,8 @@ export interface components {
             power?: number | null;
             /** @description Flags that must serve given variants. */
             prerequisites?: components["schemas"]["Prerequisite"][] | null;
-            primary_metric?: null | (components["schemas"]["Name"] | null);
-            salt?: null | (components["schemas"]["Salt"] | null);
+            primary_metric?: components["schemas"]["Name"] | null;
+            salt?: components["schemas"]["Salt"] | null;
             /** @description Metrics to look at. */
             secondary_metrics?: components["schemas"]["Name"][] | null;
             /**
@@ -1193,11 +1250,11 @@ export interface components {
              * @default 0.05
              */
             significance_level?: number | null;
-            start_at?: null | (components["schemas"]["Time"] | null);
+            start_at?: components["schemas"]["Time"] | null;
             /** @description Whether a unit keeps the variant that it was given before. */
             sticky?: boolean | null;
-            switchback?: null | (components["schemas"]["SwitchbackDefinition"] | null);
-            targeting?: null | (components["schemas"]["Targeting"] | null);
+            switchback?: components["schemas"]["SwitchbackDefinition"] | null;
+            targeting?: components["schemas"]["Targeting"] | null;
             traffic?: null | components["schemas"]["Percent"];
             unit?: null | components["schemas"]["UnitType"];
             /** @description What is compared; the weights sum to 100. */
@@ -1260,11 +1317,8 @@ export interface components {
             status: string;
             /** @description Units that get a variant whatever the rules say (unit id → variant). */
             targets?: components["schemas"]["Assignments"];
-            /**
-             * @description Type of a flag's values.
-             * @enum {string}
-             */
-            type: "boolean" | "string" | "number" | "json";
+            /** @description Type of its variants' values. */
+            type: components["schemas"]["FlagType"];
             /**
              * @description Unit type of rollouts, splits and targets.
              * @default user_id
@@ -1306,11 +1360,8 @@ export interface components {
             salt?: components["schemas"]["Salt"] | null;
             /** @description Units that get a variant whatever the rules say (unit id → variant). */
             targets?: components["schemas"]["Assignments"];
-            /**
-             * @description Type of a flag's values.
-             * @enum {string}
-             */
-            type: "boolean" | "string" | "number" | "json";
+            /** @description Type of its variants' values. */
+            type: components["schemas"]["FlagType"];
             /**
              * @description Unit type of rollouts, splits and targets.
              * @default user_id
@@ -1339,13 +1390,18 @@ export interface components {
             prerequisites?: components["schemas"]["Prerequisite"][] | null;
             /** @description Rules in order; the first that fits serves. */
             rules?: components["schemas"]["RuleDefinition"][] | null;
-            salt?: null | (components["schemas"]["Salt"] | null);
+            salt?: components["schemas"]["Salt"] | null;
             targets?: null | components["schemas"]["Assignments"];
-            type?: null | ("boolean" | "string" | "number" | "json");
+            type?: null | components["schemas"]["FlagType"];
             unit?: null | components["schemas"]["UnitType"];
             /** @description Possible answers. */
             variants?: components["schemas"]["FlagVariantDefinition"][] | null;
         };
+        /**
+         * @description Type of a flag's values.
+         * @enum {string}
+         */
+        FlagType: "boolean" | "string" | "number" | "json";
         /** @description One answer of a flag. */
         FlagVariantDefinition: {
             /** @description Name, unique in the flag. */
@@ -1358,10 +1414,10 @@ export interface components {
         /** @description A guardrail with its margin. */
         GuardrailMargin: {
             /**
-             * @description How a guardrail's margin is meant.
-             * @enum {string}
+             * @description How the margin is meant.
+             * @default relative
              */
-            margin_type?: "relative" | "absolute";
+            margin_type?: components["schemas"]["MarginType"];
             /**
              * Format: double
              * @description Largest harm that is accepted.
@@ -1382,10 +1438,10 @@ export interface components {
             name: components["schemas"]["Name"];
             salt?: components["schemas"]["Salt"] | null;
             /**
-             * @description Which experiments a holdout covers.
-             * @enum {string}
+             * @description Which experiments it covers.
+             * @default project
              */
-            scope?: "project" | "listed";
+            scope?: components["schemas"]["HoldoutScope"];
             /** @description Percent of the units that it holds. */
             size: components["schemas"]["Percent"];
             /**
@@ -1409,10 +1465,10 @@ export interface components {
             name: components["schemas"]["Name"];
             salt?: components["schemas"]["Salt"] | null;
             /**
-             * @description Which experiments a holdout covers.
-             * @enum {string}
+             * @description Which experiments it covers.
+             * @default project
              */
-            scope?: "project" | "listed";
+            scope?: components["schemas"]["HoldoutScope"];
             /** @description Percent of the units that it holds. */
             size: components["schemas"]["Percent"];
             /**
@@ -1426,11 +1482,16 @@ export interface components {
             /** @description What it measures. */
             description?: string | null;
             name?: null | components["schemas"]["Name"];
-            salt?: null | (components["schemas"]["Salt"] | null);
-            scope?: null | ("project" | "listed");
+            salt?: components["schemas"]["Salt"] | null;
+            scope?: null | components["schemas"]["HoldoutScope"];
             size?: null | components["schemas"]["Percent"];
             unit?: null | components["schemas"]["UnitType"];
         };
+        /**
+         * @description Which experiments a holdout covers.
+         * @enum {string}
+         */
+        HoldoutScope: "project" | "listed";
         /** @description Any JSON value; at most 64 KiB when serialised. */
         JsonValue: unknown;
         /**
@@ -1474,6 +1535,30 @@ export interface components {
              */
             version: number;
         };
+        /** @description The buckets of one experiment. */
+        LayerAllocation: {
+            /** @description Name of the experiment. */
+            experiment: string;
+            /** @description Id of the experiment. */
+            id: string;
+            /** @description The buckets that it holds. */
+            ranges: components["schemas"]["Ranges"];
+            /** @description Where it stands. */
+            status: components["schemas"]["LifecycleStatus"];
+        };
+        /** @description Who holds which buckets of a layer in one environment. */
+        LayerAllocations: {
+            /** @description Who holds the others, sorted by name. */
+            allocations: components["schemas"]["LayerAllocation"][];
+            /** @description Id of the environment. */
+            environment: string;
+            /** @description Percent of the buckets that nobody holds. */
+            free: components["schemas"]["Percent"];
+            /** @description The buckets that nobody holds. */
+            free_ranges: components["schemas"]["Ranges"];
+            /** @description Name of the layer. */
+            layer: string;
+        };
         /** @description A layer as authored. */
         LayerDefinition: {
             /** @description What its experiments have in common. */
@@ -1516,9 +1601,14 @@ export interface components {
              */
             domain_start?: number | null;
             name?: null | components["schemas"]["Name"];
-            salt?: null | (components["schemas"]["Salt"] | null);
+            salt?: components["schemas"]["Salt"] | null;
             unit?: null | components["schemas"]["UnitType"];
         };
+        /**
+         * @description Where an experiment stands.
+         * @enum {string}
+         */
+        LifecycleStatus: "draft" | "scheduled" | "running" | "paused" | "completed" | "archived";
         /** @description One page of a list. */
         ListOf_ApiToken: {
             /** @description The items. */
@@ -1536,11 +1626,8 @@ export interface components {
                 /** @description The only project that it sees. */
                 project?: string | null;
                 revoked_at?: components["schemas"]["Time"] | null;
-                /**
-                 * @description What a token may do.
-                 * @enum {string}
-                 */
-                role: "admin" | "data";
+                /** @description What it may do. */
+                role: components["schemas"]["Role"];
                 /** @description The token itself: only in the answer to its creation. */
                 token?: string | null;
             }[];
@@ -1600,11 +1687,8 @@ export interface components {
                 id: string;
                 /** @description The layer and which of its buckets the experiment owns. */
                 layer: components["schemas"]["ExperimentLayer"];
-                /**
-                 * @description How the smallest effect is meant.
-                 * @enum {string}
-                 */
-                mde_type: "relative" | "absolute";
+                /** @description How the smallest effect is meant. */
+                mde_type: components["schemas"]["MdeType"];
                 /**
                  * Format: double
                  * @description Smallest effect worth detecting.
@@ -1648,11 +1732,8 @@ export interface components {
                 significance_level: number;
                 start_at?: components["schemas"]["Time"] | null;
                 started_at?: components["schemas"]["Time"] | null;
-                /**
-                 * @description Where an experiment stands.
-                 * @enum {string}
-                 */
-                status: "draft" | "scheduled" | "running" | "paused" | "completed" | "archived";
+                /** @description Where it stands. */
+                status: components["schemas"]["LifecycleStatus"];
                 /** @description Whether a unit keeps the variant that it was given before. */
                 sticky: boolean;
                 switchback?: components["schemas"]["SwitchbackDefinition"] | null;
@@ -1858,6 +1939,23 @@ export interface components {
             /** @description `cursor` of the next page; null at the end. */
             next_cursor?: string | null;
         };
+        /** @description One earlier analysis. */
+        Look: {
+            /**
+             * Format: date-time
+             * @description When it was computed.
+             */
+            as_of: string;
+            /** @description Units by variant at that time. */
+            exposures: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Generation of its plan.
+             */
+            generation: number;
+        };
         /**
          * @description What a generation is: the content of its numbered manifest and, while it is the newest, of
          *     `latest.json`.
@@ -1890,6 +1988,16 @@ export interface components {
              */
             size: number;
         };
+        /**
+         * @description How a guardrail's margin is meant.
+         * @enum {string}
+         */
+        MarginType: "relative" | "absolute";
+        /**
+         * @description How the smallest effect is meant.
+         * @enum {string}
+         */
+        MdeType: "relative" | "absolute";
         /** @description A metric. */
         Metric: {
             /**
@@ -1909,18 +2017,15 @@ export interface components {
             description?: string | null;
             /**
              * @description Which direction is good.
-             * @enum {string}
+             * @default increase
              */
-            direction?: "increase" | "decrease";
+            direction?: components["schemas"]["Direction"];
             /** @description Name of the events; every kind but `ratio` needs it. */
             event?: string | null;
             /** @description Id. */
             id: string;
-            /**
-             * @description How events become a unit's value.
-             * @enum {string}
-             */
-            kind: "mean" | "proportion" | "ratio" | "quantile";
+            /** @description How events become a unit's value and how variants are compared. */
+            kind: components["schemas"]["MetricKind"];
             /** @description Name, unique in the project. */
             name: components["schemas"]["Name"];
             numerator?: components["schemas"]["RatioPartDefinition"] | null;
@@ -1960,16 +2065,13 @@ export interface components {
             description?: string | null;
             /**
              * @description Which direction is good.
-             * @enum {string}
+             * @default increase
              */
-            direction?: "increase" | "decrease";
+            direction?: components["schemas"]["Direction"];
             /** @description Name of the events; every kind but `ratio` needs it. */
             event?: string | null;
-            /**
-             * @description How events become a unit's value.
-             * @enum {string}
-             */
-            kind: "mean" | "proportion" | "ratio" | "quantile";
+            /** @description How events become a unit's value and how variants are compared. */
+            kind: components["schemas"]["MetricKind"];
             /** @description Name, unique in the project. */
             name: components["schemas"]["Name"];
             numerator?: components["schemas"]["RatioPartDefinition"] | null;
@@ -1997,15 +2099,15 @@ export interface components {
              * @description Largest value of a unit; larger ones count as this.
              */
             cap?: number | null;
-            denominator?: null | (components["schemas"]["RatioPartDefinition"] | null);
+            denominator?: components["schemas"]["RatioPartDefinition"] | null;
             /** @description What it measures. */
             description?: string | null;
-            direction?: null | ("increase" | "decrease");
+            direction?: null | components["schemas"]["Direction"];
             /** @description Name of the events; every kind but `ratio` needs it. */
             event?: string | null;
-            kind?: null | ("mean" | "proportion" | "ratio" | "quantile");
+            kind?: null | components["schemas"]["MetricKind"];
             name?: null | components["schemas"]["Name"];
-            numerator?: null | (components["schemas"]["RatioPartDefinition"] | null);
+            numerator?: components["schemas"]["RatioPartDefinition"] | null;
             /**
              * Format: double
              * @description Which quantile, above 0 and below 1; `quantile` needs it.
@@ -2016,8 +2118,60 @@ export interface components {
              * @description Standard deviation between units as known so far. Sample sizes of means are planned from it.
              */
             std_dev?: number | null;
-            window?: null | (components["schemas"]["Duration"] | null);
+            window?: components["schemas"]["Duration"] | null;
         };
+        /**
+         * @description Whether up is good.
+         * @enum {string}
+         */
+        MetricDirection: "increase" | "decrease";
+        /**
+         * @description How events become a unit's value.
+         * @enum {string}
+         */
+        MetricKind: "mean" | "proportion" | "ratio" | "quantile";
+        /** @description One metric of a report. */
+        MetricResult: {
+            /**
+             * Format: double
+             * @description Largest value that one unit contributed.
+             */
+            cap?: number | null;
+            /** @description Whether up is good. */
+            direction?: components["schemas"]["MetricDirection"];
+            /** @description `proportion`, `mean`, `ratio`, `quantile`. */
+            kind: string;
+            /** @description Scale of `max_degradation`. */
+            margin_type?: components["schemas"]["EffectScale"];
+            /**
+             * Format: double
+             * @description Guardrails: tolerated degradation.
+             */
+            max_degradation?: number | null;
+            /** @description Metric name. */
+            metric: string;
+            /** @description What the metric is for in this experiment. */
+            role: components["schemas"]["MetricRole"];
+            /** @description `computed`, or the word that says why there is nothing: `not_computed`. */
+            status: components["schemas"]["MetricStatus"];
+            /** @description One entry for each variant, in the order of the plan. */
+            variants: components["schemas"]["VariantResult"][];
+            /**
+             * Format: int64
+             * @description Window after exposure, in milliseconds.
+             */
+            window_ms?: number | null;
+        };
+        /**
+         * @description What a metric is for in an experiment.
+         * @enum {string}
+         */
+        MetricRole: "primary" | "secondary" | "guardrail";
+        /**
+         * @description Whether a metric was computed.
+         * @enum {string}
+         */
+        MetricStatus: "computed" | "not_computed";
         /** @description Letters, digits, `_`, `.` and `-`, beginning with a letter or digit. */
         Name: string;
         /** @description What the new token is for. */
@@ -2026,11 +2180,8 @@ export interface components {
             /** @description What people call it; the author of what is done with it. */
             name: components["schemas"]["Name"];
             project?: components["schemas"]["Slug"] | null;
-            /**
-             * @description What a token may do.
-             * @enum {string}
-             */
-            role: "admin" | "data";
+            /** @description What it may do. */
+            role: components["schemas"]["Role"];
         };
         /** @description What the new key is for. */
         NewSdkKey: {
@@ -2189,16 +2340,26 @@ export interface components {
          *     ]
          */
         Ranges: number[][];
+        /**
+         * @description What one side of a ratio adds up.
+         * @enum {string}
+         */
+        RatioAggregation: "count" | "sum";
         /** @description One side of a ratio. */
         RatioPartDefinition: {
             /**
-             * @description What one side of a ratio adds up.
-             * @enum {string}
+             * @description What is added up.
+             * @default count
              */
-            aggregation?: "count" | "sum";
+            aggregation?: components["schemas"]["RatioAggregation"];
             /** @description Name of the events. */
             event: string;
         };
+        /**
+         * @description Whether a report has something to decide on.
+         * @enum {string}
+         */
+        ReportStatus: "no_data" | "collecting" | "ready";
         /** @description What became of a batch of reports. */
         ReportsAnswer: {
             /** @description Reports that are kept now. */
@@ -2220,6 +2381,93 @@ export interface components {
             /** @description One report for each experiment, in the shape of the results endpoint with every value filled. */
             reports: Record<string, never>[];
         };
+        /** @description The answer of the results endpoint. */
+        Results: {
+            /**
+             * Format: double
+             * @description Two-sided significance level.
+             */
+            alpha: number;
+            as_of?: components["schemas"]["Time"] | null;
+            /**
+             * Format: int64
+             * @description Units seen in more than one variant, and therefore left out.
+             */
+            excluded_multiple_variants: number;
+            /** @description Experiment name. */
+            experiment: string;
+            /** @description Units by variant. */
+            exposures: {
+                [key: string]: number;
+            };
+            /** @description Config generations seen in the counted exposures, rising. */
+            generations: number[];
+            /** @description Experiment id. */
+            id: string;
+            /** @description Earlier analyses in which something was new, oldest first. */
+            looks: components["schemas"]["Look"][];
+            /** @description One entry for each metric. */
+            metrics: components["schemas"]["MetricResult"][];
+            /**
+             * Format: int32
+             * @description Phase that the numbers are about.
+             */
+            phase: number;
+            planned?: components["schemas"]["ResultsPlan"] | null;
+            srm?: components["schemas"]["SampleRatio"] | null;
+            /** @description Whether there is something to decide on. */
+            status: components["schemas"]["ReportStatus"];
+            /** @description What a reader must know before believing the rest. */
+            warnings: components["schemas"]["ResultsWarning"][];
+        };
+        /** @description What the experiment was registered with. */
+        ResultsPlan: {
+            /**
+             * Format: double
+             * @description Two-sided significance level.
+             */
+            alpha: number;
+            /** @description Scale of `min_detectable_effect`. */
+            mde_type: components["schemas"]["EffectScale"];
+            /**
+             * Format: double
+             * @description Smallest effect worth detecting on the primary metric.
+             */
+            min_detectable_effect?: number | null;
+            /**
+             * Format: date-time
+             * @description Start of the current phase.
+             */
+            phase_started_at?: string | null;
+            /**
+             * Format: date-time
+             * @description Planned end.
+             */
+            planned_end_at?: string | null;
+            /**
+             * Format: double
+             * @description Planned power.
+             */
+            power: number;
+            /** @description Planned units by variant. */
+            required_units_per_variant?: {
+                [key: string]: number;
+            } | null;
+            /** @description Whether every variant has its planned units. */
+            sample_reached: boolean;
+        };
+        /** @description Something that a reader must know. */
+        ResultsWarning: {
+            /** @description Machine-readable word, such as `sample_ratio_mismatch`. */
+            code: string;
+            /** @description The same as a sentence. */
+            detail: string;
+        };
+        /**
+         * @description What a token may do.
+         * @enum {string}
+         */
+        Role: "admin" | "data";
         /** @description Which version to go back to. */
         RollbackRequest: {
             /**
@@ -2244,6 +2492,30 @@ export interface components {
         };
         /** @description Hashed before the unit id as `salt:unit`. Generated when absent; 1 to 64 bytes without `:`. */
         Salt: string;
+        /** @description Sample-ratio check: do the group sizes fit the split? */
+        SampleRatio: {
+            /** @description Units expected by variant. */
+            expected: {
+                [key: string]: number;
+            };
+            /**
+             * Format: double
+             * @description Its fixed-horizon p-value.
+             */
+            p_value?: number | null;
+            /** @description Whether the always-valid test is content (p ≥ 0.01). */
+            passed: boolean;
+            /**
+             * Format: double
+             * @description Always-valid p-value; may be looked at as often as one likes.
+             */
+            sequential_p_value?: number | null;
+            /**
+             * Format: double
+             * @description Pearson's chi-squared over arms with a positive share.
+             */
+            statistic?: number | null;
+        };
         /** @description An SDK key. */
         SdkKey: {
             /** @description When it was made. */
@@ -2307,13 +2579,27 @@ export interface components {
         };
         /** @description A JSON Merge Patch: members that are left out stay, null takes one away. */
         SegmentDefinitionPatch: {
-            condition?: null | (components["schemas"]["Condition"] | null);
+            condition?: components["schemas"]["Condition"] | null;
             /** @description Who they are. */
             description?: string | null;
             exclude?: null | components["schemas"]["UnitIds"];
             include?: null | components["schemas"]["UnitIds"];
             key?: null | components["schemas"]["Name"];
             unit?: null | components["schemas"]["UnitType"];
+        };
+        /** @description Values that may be looked at at any time. */
+        SequentialResult: {
+            /** @description Confidence sequence of the effect. */
+            ci?: number[] | null;
+            /** @description Confidence sequence of the lift. */
+            lift_ci?: number[] | null;
+            /**
+             * Format: double
+             * @description Always-valid p-value.
+             */
+            p_value?: number | null;
+            /** @description Always-valid verdict. */
+            verdict: components["schemas"]["Verdict"];
         };
         /** @description What a rule serves. */
         ServeDefinition: {
@@ -2390,6 +2676,67 @@ export interface components {
             /** @description Percent of the experiment's units. */
             weight: components["schemas"]["Percent"];
         };
+        /** @description One variant's value of a metric and, for a treatment, its comparison with control. */
+        VariantResult: {
+            /** @description Interval of the effect at 1 − alpha. */
+            ci?: number[] | null;
+            /**
+             * Format: double
+             * @description Treatment − control.
+             */
+            effect?: number | null;
+            /**
+             * Format: double
+             * @description Effect as a fraction of the control's absolute value.
+             */
+            lift?: number | null;
+            /** @description Interval of the lift; `None` also when it is unbounded. */
+            lift_ci?: number[] | null;
+            /** @description Method's name, as `sortition stats --list` prints it. */
+            method?: string;
+            /**
+             * Format: int64
+             * @description Units (of the randomized unit type).
+             */
+            n: number;
+            /**
+             * Format: double
+             * @description Corrected: Holm over primaries × treatments, Benjamini–Hochberg over secondaries.
+             */
+            p_adjusted?: number | null;
+            /**
+             * Format: double
+             * @description Two-sided, uncorrected, fixed-horizon.
+             */
+            p_value?: number | null;
+            /**
+             * Format: double
+             * @description Standard error of the effect.
+             */
+            se?: number | null;
+            sequential?: components["schemas"]["SequentialResult"] | null;
+            /**
+             * Format: double
+             * @description Standard deviation of the unit's number.
+             */
+            std_dev?: number | null;
+            /** @description Why `p_value` is null, such as `too_few_units` or `zero_variance`. */
+            undefined?: string | null;
+            /**
+             * Format: double
+             * @description Mean, share, ratio or quantile.
+             */
+            value?: number | null;
+            /** @description Variant key. */
+            variant: string;
+            /** @description Fixed-horizon verdict. */
+            verdict?: components["schemas"]["Verdict"];
+        };
+        /**
+         * @description What a comparison says.
+         * @enum {string}
+         */
+        Verdict: "significant" | "not_significant" | "underpowered" | "collecting";
         /** @description One recorded change. */
         Version: {
             /** @description What was done: `created`, `updated`, `started`, … */
@@ -3158,7 +3505,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": Record<string, never>;
+                    "application/json": components["schemas"]["Results"];
                 };
             };
             "4XX": {
@@ -4040,6 +4387,40 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Layer"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_layer_allocations: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LayerAllocations"];
                 };
             };
             "4XX": {

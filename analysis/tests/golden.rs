@@ -3,7 +3,7 @@
 //! The files name their origin; `scripts/reference/statistics.py` writes them. A case is a request
 //! of the command line with its expected result, so that this also checks the command line.
 
-use analysis::methods::{normal, student_t};
+use analysis::methods::{MethodError, normal, quantile, student_t};
 use analysis::stats_cli;
 use serde_json::Value;
 
@@ -135,4 +135,27 @@ fn normal_tails_and_quantiles_agree_with_mpmath() {
         }
     }
     assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn clustered_quantiles_agree_with_numpy() {
+    let mut failures = Vec::new();
+    for case in cases("quantile") {
+        let units = case["units"].as_array().expect("units");
+        let (mut values, mut ends) = (Vec::new(), Vec::new());
+        for unit in units {
+            values.extend(unit.as_array().expect("values").iter().filter_map(Value::as_f64));
+            ends.push(u32::try_from(values.len()).expect("few values"));
+        }
+        let q = case["q"].as_f64().expect("q");
+        let found = quantile::quantile(&values, &ends, q).expect("values");
+        let brief = serde_json::json!({"q": q, "se": case["se"]});
+        let expected = case["value"].as_f64().expect("value");
+        check(&brief, found.value, expected, 1e-12, &mut failures);
+        match case["se"].as_f64() {
+            Some(se) => check(&brief, found.se.unwrap_or(f64::NAN), se, 1e-9, &mut failures),
+            None => assert_eq!(found.se, Err(MethodError::TooFewUnits)),
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

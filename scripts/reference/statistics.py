@@ -573,6 +573,40 @@ def multiplicity():
     write("multiplicity", "statsmodels multipletests (Sidak by log1p in mpmath); Benjamini & Hochberg (1995), table 1", cases)
 
 
+# Quantiles.
+
+
+def quantile():
+    rng = np.random.default_rng(20260105)
+    cases = []
+    for q, n_units, mean_events, spread in [(0.5, 40, 3, 1.0), (0.9, 150, 4, 0.6), (0.99, 400, 3, 0.8), (0.5, 12, 1, 0.0), (0.25, 300, 1, 0.3)]:
+        # Events of one unit share a level, so they are alike.
+        units = []
+        for _ in range(n_units):
+            level = rng.normal(0, spread)
+            units.append(np.round(np.exp(level + rng.normal(0, 1, rng.poisson(mean_events) + 1)), 4).tolist())
+        flat = np.array([v for unit in units for v in unit])
+        n = len(flat)
+        value = float(np.quantile(flat, q, method="linear"))
+        z = stats.norm.isf(0.025)
+        half = z * math.sqrt(n * q * (1 - q))
+        ordered = np.sort(flat)
+        lower = ordered[max(math.floor(n * q - half), 1) - 1]
+        upper = ordered[min(math.ceil(n * q + half), n) - 1]
+        below = np.array([sum(v <= value for v in unit) for unit in units], float)
+        events = np.array([len(unit) for unit in units], float)
+        # gbstats: delta-method variance of the ratio of cluster means.
+        covariance = np.cov(below, events, ddof=1)
+        ratio = below.mean() / events.mean()
+        clustered = (covariance[0, 0] - 2 * ratio * covariance[0, 1] + ratio**2 * covariance[1, 1]) / events.mean() ** 2 / n_units
+        inflation = clustered / (q * (1 - q) / n)
+        se = (upper - lower) / (2 * z) * math.sqrt(inflation)
+        least = z * z * max(q, 1 - q) / min(q, 1 - q)
+        enough = n > least and n / inflation > least
+        cases.append({"q": q, "units": units, "value": value, "se": float(se) if enough else None})
+    write("quantile", "numpy quantile (type 7); order-statistic interval and cluster correction as in gbstats QuantileClusteredStatistic, by numpy", cases)
+
+
 # Planning.
 
 
@@ -623,7 +657,7 @@ def planning():
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
-    parts = (normal, student_t, welch, moments, lift, ratio, proportions, chi_squared, srm, multiplicity, planning)
+    parts = (normal, student_t, welch, moments, lift, ratio, proportions, chi_squared, srm, multiplicity, quantile, planning)
     for part in parts:
         if len(sys.argv) == 1 or part.__name__ in sys.argv[1:]:
             part()

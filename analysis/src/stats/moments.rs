@@ -98,11 +98,13 @@ impl Moments {
         let rest = s1 / n;
         let m3 = s3 - 3.0 * rest * s2 + 2.0 * n * rest * rest * rest;
         let (mean, mean_rest) = two_sum(mean, rest);
+        let m2 = s2 - s1 * rest;
         Self {
             n: values.len() as u64,
             mean,
             mean_rest,
-            m2: (s2 - s1 * rest).max(0.0),
+            // Not `max`, which would turn NaN into no variance.
+            m2: if m2 < 0.0 { 0.0 } else { m2 },
             m3,
             min,
             max,

@@ -20,8 +20,10 @@ use crate::response::push_json_string;
 const WINDOW_MS: i64 = 3_600_000;
 /// Entries of each of the two sets that remember what was logged; together about 2 MB.
 const MAX_SEEN: usize = 50_000;
-/// Bytes of events that wait for the collector. What comes on top is dropped and counted.
+/// Bytes of events that wait for the collector. When more come, the oldest batch is dropped and counted.
 pub const MAX_PENDING_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes after which a batch is closed and the next one begun.
+const MAX_BATCH_BYTES: usize = 256 * 1024;
 /// Name and version of this producer, in every event.
 const SDK: &str = concat!("edge/", env!("CARGO_PKG_VERSION"));
 
@@ -115,23 +117,22 @@ impl ExposureLog {
         }
         let mut line = Vec::with_capacity(512);
         write_event(&mut line, event);
-        if self.pending_bytes + line.len() > MAX_PENDING_BYTES {
-            self.drop_events(1);
-            return;
-        }
         self.pending_bytes += line.len();
-        match self.pending.iter_mut().find(|batch| batch.key == key && batch.n_failures == 0) {
-            Some(batch) => {
-                batch.body.extend_from_slice(&line);
-                batch.n_events += 1;
-            }
-            None => self.pending.push(Batch {
+        let open = self.pending.iter_mut().find(|batch| {
+            batch.key == key && batch.n_failures == 0 && batch.body.len() < MAX_BATCH_BYTES
+        });
+        if let Some(batch) = open {
+            batch.body.extend_from_slice(&line);
+            batch.n_events += 1;
+        } else {
+            self.pending.push(Batch {
                 key: key.to_owned(),
                 body: line,
                 n_events: 1,
                 n_failures: 0,
-            }),
+            });
         }
+        self.make_room();
     }
 
     /// Takes everything that waits.
@@ -149,14 +150,20 @@ impl ExposureLog {
         }
     }
 
-    /// Puts a batch back that could not be sent; drops it when the queue is full.
+    /// Puts a batch back that could not be sent.
     fn give_back(&mut self, mut batch: Batch) {
-        if self.pending_bytes + batch.body.len() > MAX_PENDING_BYTES {
-            self.drop_events(batch.n_events as u64);
-        } else {
-            batch.n_failures += 1;
-            self.pending_bytes += batch.body.len();
-            self.pending.push(batch);
+        batch.n_failures += 1;
+        self.pending_bytes += batch.body.len();
+        self.pending.insert(0, batch);
+        self.make_room();
+    }
+
+    /// Drops the oldest batches while too much waits.
+    fn make_room(&mut self) {
+        while self.pending_bytes > MAX_PENDING_BYTES && !self.pending.is_empty() {
+            let oldest = self.pending.remove(0);
+            self.pending_bytes -= oldest.body.len();
+            self.drop_events(oldest.n_events as u64);
         }
     }
 
@@ -383,18 +390,39 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_is_bounded_and_counts_what_it_drops() {
+    fn the_queue_is_bounded_and_counts_the_oldest_that_it_drops() {
         let mut log = ExposureLog::default();
         for n in 0..20_000 {
             log.log("k", &event(&format!("unit-{n}")));
         }
-        let queued = log.n_pending() as u64;
-        assert_eq!(queued + log.n_dropped(), 20_000);
+        assert_eq!(log.n_pending() as u64 + log.n_dropped(), 20_000);
+        assert!(log.n_dropped() > 0);
+        let batches = log.take();
+        assert!(batches.iter().map(|batch| batch.body.len()).sum::<usize>() <= MAX_PENDING_BYTES);
+        let last = String::from_utf8(batches.last().unwrap().body.clone()).unwrap();
+        assert!(last.contains("unit-19999"), "the newest are kept");
+        for batch in &batches {
+            assert_eq!(batch.body.split_inclusive(|byte| *byte == b'\n').count(), batch.n_events);
+        }
+    }
+
+    #[test]
+    fn what_the_collector_refused_for_now_waits_and_what_it_refused_for_good_is_counted() {
+        let mut log = ExposureLog::default();
+        log.log("k", &event("u-1"));
         let batch = log.take().remove(0);
-        assert!(batch.body.len() <= MAX_PENDING_BYTES);
-        assert_eq!(batch.body.split_inclusive(|byte| *byte == b'\n').count() as u64, queued);
-        log.give_back(batch.clone());
-        log.give_back(batch);
-        assert_eq!(log.n_pending() as u64, queued, "the second one did not fit");
+        log.settle(batch, Delivery::TryAgain);
+        assert_eq!((log.n_pending(), log.has_failed_batches()), (1, true));
+        log.log("k", &event("u-2"));
+        let batches = log.take();
+        assert_eq!(
+            batches.len(),
+            2,
+            "a batch that failed keeps its bytes, so that sending it again counts nothing twice"
+        );
+        for batch in batches {
+            log.settle(batch, Delivery::Refused);
+        }
+        assert_eq!((log.n_pending(), log.n_dropped()), (0, 2));
     }
 }

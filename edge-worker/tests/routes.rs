@@ -8,6 +8,7 @@ use edge_worker::environments::Next;
 use edge_worker::request::{Headers, Request};
 use edge_worker::response::Answer;
 use edge_worker::service::{Outcome, Service, ServiceConfig};
+use proptest::strategy::Strategy as _;
 use serde_json::{Value, json};
 use source::{CLIENT_KEY, ENVIRONMENT, LIST_SECRET, SERVER_KEY, STARTS_AT_MS};
 
@@ -544,4 +545,28 @@ fn events_go_to_the_collector_under_the_callers_key() {
     }
     let tokens = ask(&service, post("/v1/exposures", CLIENT_KEY, br#"{"tokens":["a"]}"#));
     assert_eq!((tokens.status, &parsed(&tokens)["errors"][0]["pointer"]), (400, &json!("/tokens")));
+}
+
+proptest::proptest! {
+    /// Whatever is sent to whatever path, with whatever headers: an answer, never of the server's fault.
+    #[test]
+    fn no_input_is_answered_with_a_server_error(
+        path in "(/v1/evaluate|/v1/config-bundle|/readyz|/ofrep/v1/evaluate/flags|/ofrep/v1/evaluate/flags/[ -~]{0,12}|[ -~]{0,20})",
+        query in "(explain=true|key=[ -~]{0,10}|[ -~]{0,20})",
+        header in "[ -~]{0,30}",
+        body in proptest::prop_oneof![
+            proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+            "\\{\"(units|context|attributes|keys|prior|unit_id|exposure)\":[\\[\\]{}\":,a-z0-9.eE-]{0,60}\\}".prop_map(String::into_bytes),
+        ],
+    ) {
+        let service = service_with(1);
+        for method in ["POST", "GET"] {
+            let mut request = Request { method, query: &query, ..post(&path, SERVER_KEY, &body) };
+            request.headers.if_none_match = Some(&header);
+            request.headers.x_api_key = Some(&header);
+            if let Outcome::Answer(answer) = service.handle(&request) {
+                proptest::prop_assert!(answer.status < 500 || path == "/readyz", "{}", answer.status);
+            }
+        }
+    }
 }

@@ -38,9 +38,13 @@ export async function startNative(t, store) {
   throw new Error("the native edge did not start");
 }
 
-// workerd with the built Worker. `settings` are its variables; with `bucket: true` an R2 bucket is bound as CONFIGS.
-export async function startWorker(t, { bucket = false, ...settings } = {}) {
-  const module = (path, type) => ({ type, path: join(BUILD, path), contents: readFileSync(join(BUILD, path)) });
+// workerd with the built Worker. `settings` are its variables; with `bucket: true` an R2 bucket is bound as CONFIGS; `patch(path, text)`
+// may change a JavaScript module.
+export async function startWorker(t, { bucket = false, patch = (_, text) => text, ...settings } = {}) {
+  const module = (path, type) => {
+    const contents = readFileSync(join(BUILD, path));
+    return { type, path: join(BUILD, path), contents: type === "ESModule" ? patch(path, contents.toString()) : contents };
+  };
   const scripts = readdirSync(BUILD, { recursive: true }).filter((path) => path.endsWith(".js"));
   const worker = new Miniflare({
     modulesRoot: BUILD,

@@ -66,19 +66,26 @@ async fn try_post(
 pub(super) async fn flush(service: &Service, settings: &WorkerSettings) {
     Delay::from(Duration::from_millis(GATHER_MS)).await;
     let batches = service.exposures().take();
+    let mut is_down = false;
     for batch in batches {
-        let mut delivery = Delivery::of(send(settings, &batch).await.as_ref());
-        for wait_ms in RETRY_AFTER_MS {
-            if delivery != Delivery::TryAgain {
-                break;
+        let mut delivery = Delivery::TryAgain;
+        if !is_down {
+            delivery = send(settings, &batch).await;
+            for wait_ms in RETRY_AFTER_MS {
+                if delivery != Delivery::TryAgain {
+                    break;
+                }
+                Delay::from(Duration::from_millis(wait_ms)).await;
+                delivery = send(settings, &batch).await;
             }
-            Delay::from(Duration::from_millis(wait_ms)).await;
-            delivery = Delivery::of(send(settings, &batch).await.as_ref());
+            is_down = delivery == Delivery::TryAgain;
         }
         service.exposures().settle(batch, delivery);
     }
 }
 
-async fn send(settings: &WorkerSettings, batch: &crate::exposures::Batch) -> Option<Forwarded> {
-    post(settings, &batch.key, "application/x-ndjson", None, &batch.body).await
+async fn send(settings: &WorkerSettings, batch: &crate::exposures::Batch) -> Delivery {
+    Delivery::of(
+        post(settings, &batch.key, "application/x-ndjson", None, &batch.body).await.as_ref(),
+    )
 }

@@ -78,16 +78,21 @@ impl Collector {
     /// Sends all exposures that wait, once; what the collector cannot take now is given back.
     pub(super) async fn flush(&self, service: &Service) {
         let batches = service.exposures().take();
+        let mut is_down = false;
         for batch in batches {
-            let sent =
-                self.post(&batch.key, "application/x-ndjson", None, batch.body.clone()).await;
-            let delivery = Delivery::of(Some(&sent));
-            if delivery == Delivery::Refused {
-                tracing::error!(
-                    n_events = batch.n_events,
-                    ?sent,
-                    "exposures refused by the collector"
-                );
+            let mut delivery = Delivery::TryAgain;
+            if !is_down {
+                let sent =
+                    self.post(&batch.key, "application/x-ndjson", None, batch.body.clone()).await;
+                delivery = Delivery::of(Some(&sent));
+                is_down = delivery == Delivery::TryAgain;
+                if delivery == Delivery::Refused {
+                    tracing::error!(
+                        n_events = batch.n_events,
+                        ?sent,
+                        "exposures refused by the collector"
+                    );
+                }
             }
             service.exposures().settle(batch, delivery);
         }

@@ -1,11 +1,12 @@
 //! The HTTP server: requests to the service and back, and the two things that run beside it.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use futures::StreamExt as _;
 use tokio::net::TcpListener;
@@ -73,7 +74,29 @@ async fn refresh(edge: Arc<Edge>, interval: Duration, shutdown: CancellationToke
             let edge = edge.clone();
             tokio::spawn(async move { edge.source.load(&environment).await });
         }
+        report(&edge.service);
     }
+}
+
+/// What Prometheus is told about configs and exposures.
+fn report(service: &Service) {
+    for environment in service.environments().list() {
+        let label = environment.id().to_owned();
+        if let Some(held) = environment.held() {
+            let age_ms = now_ms() - held.header().created_at_ms;
+            metrics::gauge!("edge_config_generation", "environment" => label.clone())
+                .set(held.generation() as f64);
+            metrics::gauge!("edge_config_age_seconds", "environment" => label.clone())
+                .set(age_ms as f64 / 1000.0);
+        }
+        let has_error = environment.status().last_error.is_some();
+        metrics::gauge!("edge_config_load_failing", "environment" => label)
+            .set(f64::from(u8::from(has_error)));
+    }
+    let exposures = service.exposures();
+    metrics::gauge!("edge_exposures_pending").set(exposures.n_pending() as f64);
+    metrics::counter!("edge_exposures_dropped_total").absolute(exposures.n_dropped());
+    metrics::counter!("edge_exposures_suppressed_total").absolute(exposures.n_suppressed());
 }
 
 async fn flush(edge: Arc<Edge>, shutdown: CancellationToken) {
@@ -102,6 +125,14 @@ async fn answer(State(edge): State<Arc<Edge>>, request: axum::extract::Request) 
             Problem::new(400, "incomplete_body", "the body ended before it was complete").into(),
         );
     };
+    let began = Instant::now();
+    let answer = decide(&edge, &parts, body, body_too_large).await;
+    metrics::counter!("edge_requests_total", "status" => answer.status.to_string()).increment(1);
+    metrics::histogram!("edge_request_seconds").record(began.elapsed());
+    response(answer)
+}
+
+async fn decide(edge: &Edge, parts: &Parts, body: Vec<u8>, body_too_large: bool) -> Answer {
     let request = Request {
         method: parts.method.as_str(),
         path: parts.uri.path(),
@@ -114,18 +145,15 @@ async fn answer(State(edge): State<Arc<Edge>>, request: axum::extract::Request) 
     // A request waits for at most two loads: of the environment that its key names, and of the default one.
     for _ in 0..3 {
         match edge.service.handle(&request) {
-            Outcome::Answer(answer) => return response(answer),
+            Outcome::Answer(answer) => return answer,
             Outcome::Forward(forward) => {
                 let forwarded = edge.collector.forward(&forward, body.clone()).await;
-                return response(forward.answer(forwarded));
+                return forward.answer(forwarded);
             }
             Outcome::Load(environment) => edge.source.load(&environment).await,
         }
     }
-    response(
-        Problem::new(503, "no_config", "the environment could not be loaded; send this again")
-            .into(),
-    )
+    Problem::new(503, "no_config", "the environment could not be loaded; send this again").into()
 }
 
 /// The body, and whether it was too large to be kept; `None` when the client broke off. What comes after the limit is read and dropped,

@@ -1,10 +1,11 @@
 //! All parts together: started in their order, watched, and ended together.
 
+use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use collector::pseudonym::PseudonymSecret;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -56,7 +57,10 @@ impl Platform {
         // What sends ends first, so that what receives gets everything.
         let mut senders = Parts::new(sender.clone());
         let mut receivers = Parts::new(sender);
+        let _alone = self.lock()?;
         let description = self.state.join(description::FILE);
+        // It describes a running platform, and only this one.
+        let _ = std::fs::remove_file(&description);
         let running = async {
             self.start(&mut senders, &mut receivers).await?;
             std::future::pending().await
@@ -66,11 +70,23 @@ impl Platform {
             Some(failure) = failures.recv() => Err(failure),
             () = shutdown.cancelled() => Ok(()),
         };
-        // It describes a running platform.
         let _ = std::fs::remove_file(&description);
         senders.end().await;
         receivers.end().await;
         outcome
+    }
+
+    /// Nobody else may run on the same state: its database and its log have one owner.
+    fn lock(&self) -> anyhow::Result<File> {
+        let path = self.state.join("lock");
+        let file = File::create(&path).with_context(|| path.display().to_string())?;
+        if file.try_lock().is_err() {
+            bail!(
+                "a platform runs on {} already; stop it, or choose another --state",
+                self.state.display()
+            );
+        }
+        Ok(file)
     }
 
     async fn start(&self, senders: &mut Parts, receivers: &mut Parts) -> anyhow::Result<()> {

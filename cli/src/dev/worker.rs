@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio_util::sync::CancellationToken;
 
 use crate::console;
@@ -22,6 +22,21 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 const SHORT_LIFE: Duration = Duration::from_secs(30);
 /// How many failures in a row end the platform.
 const MAX_FAILURES: u32 = 3;
+
+/// Runs its arguments as a child, and asks that child to end when standard input is closed: also when this
+/// process dies without a word, nothing stays behind that keeps the port.
+const LEASH: &str = r#"
+exec 3<&0
+"$@" </dev/null 3<&- &
+child=$!
+{ cat <&3 >/dev/null; kill -TERM $child 2>/dev/null; } &
+exec 3<&-
+trap : TERM
+wait $child
+status=$?
+while kill -0 $child 2>/dev/null; do wait $child; status=$?; done
+exit $status
+"#;
 
 /// Where and how the Worker runs.
 #[derive(Debug, Clone)]
@@ -42,13 +57,13 @@ impl WorkerProcess {
         let mut n_failures = 0;
         loop {
             let began = Instant::now();
-            let (mut child, group) = self.start()?;
+            let mut running = self.start()?;
             let status = tokio::select! {
-                status = child.wait() => status?,
-                () = shutdown.cancelled() => return stop(child, group).await,
+                status = running.child.wait() => status?,
+                () = shutdown.cancelled() => return running.stop().await,
             };
             // What the child started in turn must not keep the port.
-            let _ = kill_process_group(group, Signal::KILL);
+            let _ = kill_process_group(running.group, Signal::KILL);
             n_failures = if began.elapsed() < SHORT_LIFE { n_failures + 1 } else { 1 };
             if n_failures >= MAX_FAILURES {
                 bail!(
@@ -61,7 +76,7 @@ impl WorkerProcess {
         }
     }
 
-    fn start(&self) -> anyhow::Result<(Child, Pid)> {
+    fn start(&self) -> anyhow::Result<Running> {
         let wrangler = self.root.join("edge-worker/node_modules/wrangler/bin/wrangler.js");
         ensure!(
             wrangler.exists(),
@@ -72,20 +87,14 @@ impl WorkerProcess {
         std::fs::create_dir_all(&folder)?;
         let WorkerLog(log) = self.log();
         let log = File::create(&log).with_context(|| log.display().to_string())?;
-        let mut command = Command::new("node");
+        let mut command = Command::new("sh");
         command
-            .arg("--no-warnings")
+            .args(["-c", LEASH, "edge-worker", "node", "--no-warnings"])
             .arg(wrangler)
             .args(["dev", "--local", "--config"])
             .arg(self.root.join("wrangler.toml"))
-            .args([
-                "--ip",
-                &self.address.ip().to_string(),
-                "--port",
-                &self.address.port().to_string(),
-                "--inspector-port",
-                "0",
-            ])
+            .args(["--ip", &self.address.ip().to_string()])
+            .args(["--port", &self.address.port().to_string(), "--inspector-port", "0"])
             .arg("--persist-to")
             .arg(&folder)
             .args(["--show-interactive-dev-session=false", "--log-level", "warn"]);
@@ -102,16 +111,18 @@ impl WorkerProcess {
             .env("WRANGLER_SEND_METRICS", "false")
             .env("NO_UPDATE_NOTIFIER", "1")
             .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
             // A group of its own: Ctrl-C in the terminal reaches this process alone, which then ends the
             // Worker after the parts that it sends to.
             .process_group(0)
             .kill_on_drop(true);
-        let child = command.spawn().context("node, which runs the edge Worker")?;
+        let mut child = command.spawn().context("sh, which runs the edge Worker")?;
+        let leash = child.stdin.take().context("a pipe was asked for")?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Ok((child, group.context("the edge Worker ended at once")?))
+        let group = group.context("the edge Worker ended at once")?;
+        Ok(Running { child, group, _leash: leash })
     }
 
     /// Where wrangler and workerd say what they do.
@@ -132,13 +143,23 @@ impl WorkerLog {
     }
 }
 
-/// Asks the process and everything that it started to end, and ends them if they do not.
-async fn stop(mut child: Child, group: Pid) -> anyhow::Result<()> {
-    let _ = kill_process_group(group, Signal::TERM);
-    if tokio::time::timeout(STOP_PATIENCE, child.wait()).await.is_err() {
-        console::problem("the edge Worker does not end when asked to; ending it");
+/// The process, and everything that it started.
+struct Running {
+    child: Child,
+    group: Pid,
+    /// Closing it ends the process; it must live as long as this.
+    _leash: ChildStdin,
+}
+
+impl Running {
+    /// Asks all of them to end, and ends them if they do not.
+    async fn stop(mut self) -> anyhow::Result<()> {
+        let _ = kill_process_group(self.group, Signal::TERM);
+        if tokio::time::timeout(STOP_PATIENCE, self.child.wait()).await.is_err() {
+            console::problem("the edge Worker does not end when asked to; ending it");
+        }
+        let _ = kill_process_group(self.group, Signal::KILL);
+        self.child.wait().await?;
+        Ok(())
     }
-    let _ = kill_process_group(group, Signal::KILL);
-    child.wait().await?;
-    Ok(())
 }

@@ -209,7 +209,7 @@ fn absorb(h: u32, mixed: u32) -> u32 {
 #[inline]
 fn finish(h: u32, tail: u32, len: usize) -> u32 {
     // An empty tail mixes to 0. The reference algorithm takes the length modulo 2^32.
-    let len = u32::try_from(len & 0xffff_ffff).unwrap_or(u32::MAX);
+    let len = u32::try_from(len as u64 & 0xffff_ffff).unwrap_or(u32::MAX);
     avalanche(h ^ mix(tail) ^ len)
 }
 

@@ -22,7 +22,7 @@ after(() => browser.close());
 /** Chooses an entry of a list that opens on click. */
 async function choose(field, option) {
   await page.fill(named(field), option);
-  await page.click(`[role="option"]:has-text("${option}")`);
+  await page.click(`[role="option"]:visible:has-text("${option}")`);
 }
 
 /** The message that stands at a field. */
@@ -31,6 +31,13 @@ async function messageAt(field) {
   const error = id?.split(" ").find((part) => part.endsWith("-error"));
   assert.ok(error, `${field} has a message`);
   return textOf(page, `[id="${error}"]`);
+}
+
+/** Sends the form and waits for the server's answer. */
+async function submit() {
+  const answered = page.waitForResponse((response) => response.request().method() === "POST");
+  await page.click(named("create"));
+  return (await answered).status();
 }
 
 test("the empty form is accessible", async () => {
@@ -56,11 +63,10 @@ test("what the server refuses is said at the field that is meant", async () => {
 test("messages about the variants stand at the variants", async () => {
   await page.fill(named("field-name"), name);
   await page.fill(named("field-alpha"), "0.05");
-  await page.click(named("create"));
-  await page.waitForFunction(
-    (selector) => document.querySelector(selector)?.getAttribute("aria-invalid") !== "true",
-    named("field-name"),
-  );
+  assert.equal(await submit(), 422);
+  await page.waitForSelector(`${named("field-name")}:not([aria-invalid="true"])`);
+  const message = page.locator(`${named("error-variants")}, [data-testid^="variant-"][aria-invalid="true"]`);
+  await message.first().waitFor();
   const atVariants = await page.locator(named("error-variants")).count();
   const atWeight = await page.locator(`${named("variant-1-weight")}[aria-invalid="true"]`).count();
   const atName = await page.locator(`${named("variant-1-name")}[aria-invalid="true"]`).count();

@@ -1,5 +1,4 @@
 import { Switch, Table, Text } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { enableFlag, killFlag, listFlags } from "../api/catalogue";
@@ -7,6 +6,7 @@ import { asProblem } from "../api/problem";
 import type { Flag } from "../api/types";
 import { CataloguePage } from "../components/CataloguePage";
 import { Confirm } from "../components/Confirm";
+import { notify } from "../components/notify";
 
 function FlagSwitch({ flag }: { flag: Flag }) {
   const enabled = flag.enabled ?? true;
@@ -17,14 +17,10 @@ function FlagSwitch({ flag }: { flag: Flag }) {
     onSuccess: async () => {
       setAsking(false);
       await client.invalidateQueries({ queryKey: ["flags"] });
-      notifications.show({ message: `${flag.key} is ${enabled ? "off" : "on"}.` });
+      notify(`${flag.key} is ${enabled ? "off" : "on"}.`);
     },
     onError: (error) => {
-      notifications.show({
-        color: "red",
-        title: "The flag was not changed",
-        message: asProblem(error).detail,
-      });
+      notify(asProblem(error).detail, { title: "The flag was not changed" });
     },
   });
   return (

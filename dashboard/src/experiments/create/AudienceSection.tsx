@@ -197,7 +197,6 @@ export function AudienceSection({ form }: { form: DraftForm }) {
           autosize
           minRows={5}
           maxRows={24}
-          formatOnBlur
           classNames={{ input: "mono" }}
           data-testid="field-targeting-json"
           {...form.getInputProps("targeting.json")}

@@ -1,12 +1,12 @@
 import { Button, Code, Group, List, Stack, Text, Textarea, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
-import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useRef, useState, type SubmitEvent } from "react";
+import { useEffect, useRef, useState, type SubmitEvent } from "react";
 import { createExperiment } from "../../api/experiments";
 import { asProblem, type Problem } from "../../api/problem";
 import { Notice } from "../../components/Notice";
+import { notify } from "../../components/notify";
 import { PageHead } from "../../components/PageHead";
 import { sortErrors, type FieldError } from "../../lib/pointer";
 import { AudienceSection } from "./AudienceSection";
@@ -47,13 +47,11 @@ function RefusalAlert({ refusal }: { refusal: Refusal }) {
 
 /** Puts the focus on the first field that has an error, where a screen reader reads it out. */
 function focusFirstError(form: HTMLFormElement | null) {
-  window.requestAnimationFrame(() => {
-    const field = form?.querySelector<HTMLElement>('[aria-invalid="true"], [data-field-error]');
-    // Inputs that hold several values mark their frame; what can be typed in lies inside it.
-    const focusable = field?.matches("input, textarea, [tabindex]") ? field : field?.querySelector("input");
-    (focusable ?? form)?.focus();
-    field?.scrollIntoView({ block: "center" });
-  });
+  const field = form?.querySelector<HTMLElement>('[aria-invalid="true"], [data-field-error]');
+  // Inputs that hold several values mark their frame; what can be typed in lies inside it.
+  const focusable = field?.matches("input, textarea, [tabindex]") ? field : field?.querySelector("input");
+  (focusable ?? form)?.focus();
+  field?.scrollIntoView({ block: "center" });
 }
 
 /** Defines an experiment. It stays a draft until it is started. */
@@ -68,7 +66,7 @@ export function CreateExperimentPage() {
     mutationFn: createExperiment,
     onSuccess: async (experiment) => {
       await client.invalidateQueries({ queryKey: ["experiments"] });
-      notifications.show({ message: `${experiment.name} is a draft now. Start it when it is ready.` });
+      notify(`${experiment.name} is a draft now. Start it when it is ready.`);
       await navigate({ to: "/experiments/$id", params: { id: experiment.id } });
     },
     onError: (error) => {
@@ -76,9 +74,13 @@ export function CreateExperimentPage() {
       const sorted = sortErrors(problem.errors, (tokens) => formPath(tokens, form.values));
       form.setErrors(sorted.fields);
       setRefusal({ problem, unmatched: sorted.unmatched, fieldCount: Object.keys(sorted.fields).length });
-      focusFirstError(formElement.current);
     },
   });
+
+  // Every refusal is a new object, shown together with the fields' messages.
+  useEffect(() => {
+    if (refusal !== null) focusFirstError(formElement.current);
+  }, [refusal]);
 
   function submit(event: SubmitEvent<HTMLFormElement>) {
     event.preventDefault();
@@ -87,7 +89,6 @@ export function CreateExperimentPage() {
     form.setErrors(errors);
     setRefusal(count === 0 ? null : { problem: null, unmatched: [], fieldCount: count });
     if (count === 0) create.mutate(body);
-    else focusFirstError(formElement.current);
   }
 
   return (

@@ -94,7 +94,6 @@ export function VariantsSection({ form }: { form: DraftForm }) {
                 autosize
                 minRows={1}
                 maxRows={14}
-                formatOnBlur
                 classNames={{ input: "mono" }}
                 data-testid={`variant-${index}-config`}
                 {...form.getInputProps(`variants.${index}.config`)}

@@ -1,5 +1,4 @@
 import { Button, Checkbox, Group, Select, Stack, Text } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
@@ -7,6 +6,7 @@ import { moveExperiment, type Move } from "../../api/experiments";
 import { asProblem } from "../../api/problem";
 import type { Experiment, Warning } from "../../api/types";
 import { Confirm } from "../../components/Confirm";
+import { notify } from "../../components/notify";
 import { Notice } from "../../components/Notice";
 import { ProblemAlert } from "../../components/ProblemAlert";
 import { consequence, controlName, stepsFrom, type Step } from "./lifecycle";
@@ -60,7 +60,7 @@ export function Actions({ experiment, etag }: { experiment: Experiment; etag: st
     mutationFn: (step: Step) => moveExperiment(experiment.id, moveOf(step), etag),
     onSuccess: async (_, step) => {
       setAsking(null);
-      notifications.show({ message: `${experiment.name} ${step.done}.` });
+      notify(`${experiment.name} ${step.done}.`);
       await Promise.all([
         client.invalidateQueries({ queryKey: ["experiment", experiment.id] }),
         client.invalidateQueries({ queryKey: ["experiments"] }),

@@ -45,6 +45,25 @@ pub async fn run_once(settings: &Settings) -> anyhow::Result<Vec<Report>> {
     Analysis::open(settings)?.cycle(settings, &CancellationToken::new()).await
 }
 
+/// Reports of one request: a thousand experiments with a dozen metrics are some 10 MB.
+const BATCH_REPORTS: usize = 1000;
+
+/// The reports of each environment, in batches that a control plane takes.
+fn batches(plans: &[Plan], reports: &[Report], as_of: Timestamp) -> Vec<ReportBatch> {
+    let mut batches = Vec::new();
+    for plan in plans {
+        let own: Vec<&Report> =
+            reports.iter().filter(|report| report.environment == plan.environment).collect();
+        batches.extend(own.chunks(BATCH_REPORTS).map(|reports| ReportBatch {
+            environment: plan.environment.clone(),
+            generation: plan.generation,
+            as_of,
+            reports: reports.iter().map(|report| (*report).clone()).collect(),
+        }));
+    }
+    batches
+}
+
 /// What stays open between cycles.
 struct Analysis {
     lake: Lake,
@@ -115,21 +134,7 @@ impl Analysis {
         let lag = Timestamp::from_microsecond(stats.max_received)
             .ok()
             .map(|newest| as_of.duration_since(newest).as_secs_f64());
-        let batches: Vec<ReportBatch> = questions
-            .plans()
-            .iter()
-            .map(|plan| ReportBatch {
-                environment: plan.environment.clone(),
-                generation: plan.generation,
-                as_of,
-                reports: reports
-                    .iter()
-                    .filter(|report| report.environment == plan.environment)
-                    .cloned()
-                    .collect(),
-            })
-            .filter(|batch| !batch.reports.is_empty())
-            .collect();
+        let batches = batches(questions.plans(), &reports, as_of);
         if let Some(submitter) = &self.submitter {
             for batch in &batches {
                 submitter.submit(project, batch).await?;

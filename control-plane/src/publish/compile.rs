@@ -3,7 +3,7 @@
 //! Pure: the same definitions give the same body bytes, whatever the database's order, the time or
 //! the generation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use eval_core::source::{
     BucketRange, ConfigSource, ExperimentSource, ExperimentStatus, FlagSource, HoldoutSource,
@@ -51,6 +51,14 @@ pub fn source(snapshot: &EnvironmentSnapshot, list_secret: Option<&[u8; 32]>) ->
         experiments: published.map(experiment).collect(),
         flags: active.map(flag).collect(),
     };
+    // A rule that serves a draft or an archived experiment would be skipped for every unit.
+    let known: BTreeSet<&str> = source.experiments.iter().map(|e| e.key.as_str()).collect();
+    for flag in &mut source.flags {
+        flag.rules.retain(|rule| match &rule.serve {
+            Serve::Experiment(name) => known.contains(name.as_str()),
+            Serve::Variant(_) | Serve::Split(_) => true,
+        });
+    }
     source.sdk_keys.sort_by_key(|key| key.sha256);
     source.layers.sort_by(|a, b| a.key.cmp(&b.key));
     source.holdouts.sort_by(|a, b| a.key.cmp(&b.key));

@@ -1,7 +1,7 @@
 //! The publications of an environment and its current config over HTTP.
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use axum::response::Response;
@@ -16,7 +16,7 @@ use super::{PublishError, claim};
 use crate::api::answer::{self, ListOf};
 use crate::definition::schema;
 use crate::error::{ApiError, ProblemDocument};
-use crate::http::{EmptyBody, InEnvironment, ListQuery, NoQuery, Query};
+use crate::http::{EmptyBody, InEnvironment, ListQuery, NoQuery, PathKey, Query};
 use crate::state::AppState;
 use crate::store::publications::{self, Publication, PublicationState};
 
@@ -96,7 +96,7 @@ pub(crate) async fn list_publishes(
 pub(crate) async fn get_publish(
     State(state): State<AppState>,
     scope: InEnvironment,
-    Path(generation): Path<String>,
+    PathKey(generation): PathKey,
     _: NoQuery,
 ) -> Result<Json<PublicationView>, ApiError> {
     let generation = parse_generation(&generation)?;
@@ -110,7 +110,7 @@ pub(crate) async fn get_publish(
 pub(crate) async fn roll_back_publish(
     State(state): State<AppState>,
     scope: InEnvironment,
-    Path(generation): Path<String>,
+    PathKey(generation): PathKey,
     _: EmptyBody,
 ) -> Result<Json<PublicationView>, ApiError> {
     let generation = parse_generation(&generation)?;
@@ -192,7 +192,7 @@ pub(crate) async fn get_config(
 /// the blobs of every environment, which hold no secrets. Takes no token.
 pub(crate) async fn get_published_object(
     State(state): State<AppState>,
-    Path(key): Path<String>,
+    PathKey(key): PathKey,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let missing = || ApiError::not_found("object", &*key);

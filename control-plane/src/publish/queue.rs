@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{PublishError, Published, Publisher};
 use crate::state::PublishRequest;
-use crate::store::publications;
+use crate::store::{environments, publications};
 
 /// How long a request waits for others to join it.
 const COALESCE: Duration = Duration::from_millis(20);
@@ -23,18 +23,22 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// How long stopping waits for what is under way.
 const LAST_CALL: Duration = Duration::from_secs(10);
+/// Environments that are published at the same time.
+const MAX_AT_ONCE: usize = 4;
 /// Who publishes what nobody asked for.
 const SELF: &str = "sortition";
 
 type Outcome = (String, Result<Published, PublishError>);
 
-/// Publishes what is asked for until `shutdown`, beginning with everything that is not up to date.
+/// Publishes what is asked for until `shutdown`. Begins with every environment, which costs a compile
+/// each where nothing has changed, and mends a store that has lost something.
 pub async fn run(
     publisher: Publisher,
     mut requests: UnboundedReceiver<PublishRequest>,
     shutdown: CancellationToken,
 ) {
     let mut queue = Queue { publisher, waiting: HashMap::new(), running: JoinSet::new() };
+    queue.ask_for_all().await;
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -98,6 +102,9 @@ impl Queue {
     }
 
     fn next_due(&self) -> Option<Instant> {
+        if self.running.len() >= MAX_AT_ONCE {
+            return None; // The next one starts when one of them has finished.
+        }
         self.waiting
             .values()
             .filter(|waiting| !waiting.running && !waiting.authors.is_empty())
@@ -107,6 +114,9 @@ impl Queue {
 
     fn start_due(&mut self, now: Instant) {
         for (environment_id, waiting) in &mut self.waiting {
+            if self.running.len() >= MAX_AT_ONCE {
+                return;
+            }
             if waiting.running || waiting.authors.is_empty() || waiting.due > now {
                 continue;
             }
@@ -153,6 +163,17 @@ impl Queue {
         waiting.authors.insert(SELF.to_owned());
     }
 
+    /// Asks for every environment.
+    async fn ask_for_all(&mut self) {
+        let all = async {
+            let mut tx = self.publisher.db.read().await?;
+            let revisions = environments::revisions(&mut tx).await?;
+            Ok(revisions.into_iter().map(|(environment_id, ..)| environment_id).collect())
+        };
+        let all = all.await;
+        self.ask_for(all);
+    }
+
     /// Asks for every environment whose definitions are newer than what was published of them, and
     /// for those with a pending publication: a crash may have swallowed the request.
     async fn sweep(&mut self) {
@@ -160,9 +181,14 @@ impl Queue {
             let mut tx = self.publisher.db.read().await?;
             publications::environments_to_publish(&mut tx).await
         };
-        match outdated.await {
-            Ok(outdated) => {
-                for environment_id in outdated {
+        let outdated = outdated.await;
+        self.ask_for(outdated);
+    }
+
+    fn ask_for(&mut self, environment_ids: anyhow::Result<Vec<String>>) {
+        match environment_ids {
+            Ok(environment_ids) => {
+                for environment_id in environment_ids {
                     let waiting = self.entry(environment_id);
                     if !waiting.running && waiting.authors.is_empty() {
                         waiting.authors.insert(SELF.to_owned());

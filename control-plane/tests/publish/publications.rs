@@ -384,6 +384,15 @@ on_both_databases! {
         running.stop().await;
     }
 
+    async fn a_start_fills_a_store_that_has_lost_everything(world) {
+        let (lost, fresh) = (local(), local());
+        add_flag(&world.db, "a").await;
+        world.publisher(lost.store()).await.publish(ENVIRONMENT, "ada").await.unwrap();
+        let running = Running::start(world.publisher(fresh.store()).await);
+        wait_for_flags(&fresh.store(), 1).await;
+        running.stop().await;
+    }
+
     async fn a_store_that_comes_back_gets_what_it_missed(world) {
         let fixture = local();
         world.publisher(fixture.store()).await.publish(ENVIRONMENT, "ada").await.unwrap();

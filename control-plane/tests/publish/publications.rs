@@ -96,13 +96,6 @@ async fn crash_everywhere(world: World, fixture: Fixture, change_meanwhile: bool
     assert!(seen_pending >= 8, "a crash after recording leaves a visible row: {seen_pending}");
 }
 
-/// A process stops after recording its publication, before anything is uploaded, and comes back when
-/// a newer generation is live.
-/// A second database that publishes to the same environment takes the number that the first has
-/// recorded: the claim is lost, the row is superseded, the change is published above.
-/// The answer to a successful claim is lost and the store's client tries again: `AlreadyExists`
-/// with our own content.
-
 /// A publisher with its background task.
 struct Running {
     requests: mpsc::UnboundedSender<PublishRequest>,
@@ -224,6 +217,8 @@ on_both_databases! {
         crash_everywhere(world, s3().await, true).await;
     }
 
+    /// A process stops after recording its publication, before anything is uploaded, and comes back when
+    /// a newer generation is live.
     async fn a_process_that_was_overtaken_does_not_go_back(world) {
         let fixture = local();
         let store = fixture.store();
@@ -270,6 +265,8 @@ on_both_databases! {
         assert_eq!(flags_of(&store, &pointed).await, ["a", "b"]);
     }
 
+    /// A second database that publishes to the same environment takes the number that the first has
+    /// recorded: the claim is lost, the row is superseded, the change is published above.
     async fn a_generation_taken_by_foreign_content_is_left_to_it(world) {
         let (foreign, fixture) = (world.another().await, local());
         let store = fixture.store();
@@ -304,6 +301,8 @@ on_both_databases! {
         assert_eq!(flags_of(&store, &first).await, ["theirs"]);
     }
 
+    /// The answer to a successful claim is lost and the store's client tries again: `AlreadyExists`
+    /// with our own content.
     async fn a_claim_whose_answer_was_lost_is_ours(world) {
         let fixture = local();
         let hooked = Hooked::new(

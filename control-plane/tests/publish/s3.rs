@@ -1,4 +1,4 @@
-//! An S3 server in this process that verifies signatures (SigV4) and does conditional writes right.
+//! An S3 server in this process that verifies signatures (version 4) and does conditional writes right.
 //!
 //! `s3s-fs` checks `If-None-Match` and writes in two steps, so two writers can both win. A lock
 //! around the service closes that: reads share it, writes hold it alone.

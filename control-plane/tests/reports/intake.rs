@@ -10,8 +10,8 @@ on_both_databases! {
     async fn reports_of_unknown_experiments_are_named_and_the_others_kept(service) {
         let experiment = service.start_checkout().await;
         let id = experiment["id"].as_str().unwrap();
-        let reports = vec![report("0192-nobody", false), report(id, false)];
-        let response = service.send('d', Method::POST, "/api/v1/reports", Some(batch(reports))).await;
+        let reports = [report("0192-nobody", false), report(id, false)];
+        let response = service.send('d', Method::POST, "/api/v1/reports", Some(batch(&reports))).await;
         assert_eq!(response.status(), 200);
         let answer: Value = response.json().await.unwrap();
         assert_eq!(answer["accepted"], 1);
@@ -26,10 +26,10 @@ on_both_databases! {
         newer["as_of"] = json!("2026-11-20T12:00:00Z");
         newer["exposures"] = json!({"control": 2000, "treatment_a": 1000, "treatment_b": 1000});
         let path = "/api/v1/reports";
-        assert_eq!(service.post(path, batch(vec![newer.clone()]), 200).await["accepted"], 1);
-        let again = service.post(path, batch(vec![newer]), 200).await;
+        assert_eq!(service.post(path, batch(&[newer.clone()]), 200).await["accepted"], 1);
+        let again = service.post(path, batch(&[newer]), 200).await;
         assert_eq!(again["accepted"], 1, "the same report again is kept again");
-        let answer = service.post(path, batch(vec![report(id, false)]), 200).await;
+        let answer = service.post(path, batch(&[report(id, false)]), 200).await;
         assert_eq!(answer["skipped"][0]["code"], "older_than_kept");
         let results = service.get(&format!("/api/v1/experiments/{id}/results")).await;
         assert_eq!(results["exposures"]["control"], 2000);
@@ -43,7 +43,7 @@ on_both_databases! {
             let mut next = report(id, false);
             next["as_of"] = json!(format!("2026-11-20T12:{minute:02}:00Z"));
             next["exposures"]["control"] = json!(control);
-            service.post("/api/v1/reports", batch(vec![next]), 200).await;
+            service.post("/api/v1/reports", batch(&[next]), 200).await;
         }
         let results = service.get(&format!("/api/v1/experiments/{id}/results")).await;
         let looks = results["looks"].as_array().unwrap();
@@ -55,7 +55,7 @@ on_both_databases! {
     async fn bad_batches_are_refused_with_the_member_that_is_wrong(service) {
         let experiment = service.start_checkout().await;
         let id = experiment["id"].as_str().unwrap();
-        let good = batch(vec![report(id, false)]);
+        let good = batch(&[report(id, false)]);
         let changed = |pointer: &str, value: Value| {
             let mut batch = good.clone();
             *batch.pointer_mut(pointer).unwrap() = value;
@@ -86,7 +86,7 @@ on_both_databases! {
                 "{pointer}: {problem}"
             );
         }
-        let mut elsewhere = batch(vec![]);
+        let mut elsewhere = batch(&[]);
         elsewhere["environment"] = json!("staging-aaaaaaaa");
         service.post("/api/v1/reports", elsewhere, 422).await;
         let anonymous = service.send('-', Method::POST, "/api/v1/reports", Some(good.clone())).await;

@@ -35,7 +35,7 @@ pub fn report(id: &str, sample_reached: bool) -> Value {
     })
 }
 
-pub fn batch(reports: Vec<Value>) -> Value {
+pub fn batch(reports: &[Value]) -> Value {
     json!({"environment": ENVIRONMENT, "generation": 2, "as_of": "2026-11-20T10:00:00Z", "reports": reports})
 }
 
@@ -72,7 +72,7 @@ on_both_databases! {
         assert_eq!((nothing["status"].as_str(), &nothing["as_of"]), (Some("no_data"), &Value::Null));
         assert_eq!(nothing["exposures"], json!({"control": 0, "treatment_a": 0, "treatment_b": 0}));
 
-        service.post("/api/v1/reports", batch(vec![report(id, false)]), 200).await;
+        service.post("/api/v1/reports", batch(&[report(id, false)]), 200).await;
         let results = service.get(&path).await;
         assert_withheld(&results);
         assert_eq!((&results["id"], &results["experiment"]), (&experiment["id"], &experiment["name"]));
@@ -88,7 +88,7 @@ on_both_databases! {
         assert_eq!(peeked["status"], "collecting");
         assert_eq!(peeked["warnings"][0]["code"], "peeking");
 
-        service.post("/api/v1/reports", batch(vec![report(id, true)]), 200).await;
+        service.post("/api/v1/reports", batch(&[report(id, true)]), 200).await;
         let results = service.get(&path).await;
         assert_shown(&results);
         assert_eq!(results["status"], "ready");
@@ -101,7 +101,7 @@ on_both_databases! {
         let id = experiment["id"].as_str().unwrap();
         let mut late = report(id, false);
         late["as_of"] = json!("2026-12-04T00:00:00Z");
-        service.post("/api/v1/reports", batch(vec![late]), 200).await;
+        service.post("/api/v1/reports", batch(&[late]), 200).await;
         let results = service.get(&format!("/api/v1/experiments/{id}/results")).await;
         assert_shown(&results);
         assert_eq!(results["status"], "ready");
@@ -111,7 +111,7 @@ on_both_databases! {
         let experiment = service.start_checkout().await;
         let id = experiment["id"].as_str().unwrap();
         let path = format!("/api/v1/experiments/{id}/results");
-        service.post("/api/v1/reports", batch(vec![report(id, false)]), 200).await;
+        service.post("/api/v1/reports", batch(&[report(id, false)]), 200).await;
         service.post(&format!("/api/v1/experiments/{id}/pause"), json!({}), 200).await;
         assert_withheld(&service.get(&path).await);
         service.post(&format!("/api/v1/experiments/{id}/complete"), json!({}), 200).await;

@@ -37,6 +37,7 @@ fn with_token() -> OpenApiRouter<AppState> {
         .routes(routes!(layers::get_layer, layers::patch_layer, layers::delete_layer))
         .routes(routes!(layers::list_layer_history))
         .routes(routes!(layers::roll_back_layer))
+        .routes(routes!(layers::get_layer_allocations))
         .routes(routes!(holdouts::list_holdouts, holdouts::create_holdout))
         .routes(routes!(holdouts::get_holdout, holdouts::patch_holdout, holdouts::delete_holdout))
         .routes(routes!(holdouts::list_holdout_history))

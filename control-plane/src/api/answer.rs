@@ -49,7 +49,9 @@ pub(crate) fn list<T: Serialize>(uri: &Uri, next: Option<String>, data: Vec<T>) 
             others.filter(|pair| !pair.is_empty() && !pair.starts_with("cursor=")).collect();
         let cursor = format!("cursor={cursor}");
         query.push(&cursor);
-        HeaderValue::from_str(&format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))).ok()
+        // Handlers see the path below `/api/v1`.
+        let link = format!("</api/v1{}?{}>; rel=\"next\"", uri.path(), query.join("&"));
+        HeaderValue::from_str(&link).ok()
     });
     let mut response = Json(ListOf { data, next_cursor }).into_response();
     if let Some(link) = link {

@@ -5,7 +5,7 @@ use crate::http::{InEnvironment, InProject};
 use crate::publish;
 use crate::state::AppState;
 use crate::store::history::{self, Change as Record};
-use crate::store::{Resource, Tx, Versioned, environments, resource};
+use crate::store::{Resource, Tx, Versioned, environments, load_environment_in, resource};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -145,8 +145,15 @@ impl<'s> Change<'s> {
         Ok(())
     }
 
-    /// Makes the change durable and has the environments that it touches published.
-    pub(crate) async fn commit(self) -> Result<(), ApiError> {
+    /// Makes the change durable and has the environments that it touches published. A change after which one
+    /// of them would not compile is refused: it would keep every later change from the edges.
+    pub(crate) async fn commit(mut self) -> Result<(), ApiError> {
+        for environment_id in &self.environment_ids {
+            let snapshot = load_environment_in(&mut self.tx, environment_id).await?;
+            if let Err(error) = publish::compile::compile(&snapshot, None) {
+                return Err(ApiError::invalid("", "does_not_compile", error.to_string()));
+            }
+        }
         self.tx.commit().await?;
         for environment_id in &self.environment_ids {
             publish::request(self.state, environment_id, &self.author);

@@ -142,14 +142,14 @@ async fn replace(
     let snapshot = load_environment_in(&mut change.tx, &scope.environment_id).await?;
     if before.state.status == LifecycleStatus::Draft {
         definition.salt.get_or_insert_with(salt::generate);
-        if definition.name != before.definition.name {
-            usage::of_experiment(&before.definition.name, &snapshot)
-                .forbid("the experiment's name", "changed")?;
-        }
     }
     problems.extend(rules::check(&definition, &before.id, &snapshot));
     problems.extend(rules::check_locked(&before, &definition));
     problems.into_result()?;
+    if definition.name != before.definition.name {
+        usage::of_experiment(&before.definition.name, &snapshot)
+            .forbid("the experiment's name", "changed")?;
+    }
     let state = revision::revised(&before, &definition, &snapshot, change.now)?;
     let due = transition::due_at(&definition, &state);
     let item = change.update(action, &before, definition, state).await?;

@@ -1,20 +1,30 @@
 //! Layers: randomisation spaces that experiments share.
 
 use super::answer::ListOf;
+use super::experiment_view::Pairs;
 use super::history::Version;
 use super::shared::{self, Shared, Surroundings};
 use super::views::Layer;
 use crate::api::history::RollbackRequest;
-use crate::definition::{LayerDefinition, salt};
+use crate::definition::{
+    ExperimentDefinition, LayerDefinition, LifecycleStatus, Share, salt, schema,
+};
 use crate::error::{ApiError, ProblemDocument, Problems};
 use crate::http::{
-    Body, IfMatch, InProject, ListQuery, MergePatch, NoQuery, PathKey, Query, RequiredIfMatch,
+    Body, IfMatch, InEnvironment, InProject, ListQuery, MergePatch, NoQuery, PathKey, Query,
+    RequiredIfMatch,
 };
+use crate::lifecycle::allocation;
 use crate::state::AppState;
+use crate::store::resource;
 use crate::validate::{shared as shared_rules, usage};
+use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
+use eval_core::source::BucketRange;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 impl Shared for LayerDefinition {
     const PATH: &'static str = "/layers";
@@ -140,4 +150,73 @@ pub(crate) async fn roll_back_layer(
 ) -> Result<Response, ApiError> {
     let version = body.complete()?.version;
     shared::roll_back::<LayerDefinition>(&state, &scope, &key, &condition, version).await
+}
+
+/// Who holds which buckets of a layer in one environment.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LayerAllocations {
+    /// Name of the layer.
+    layer: String,
+    /// Id of the environment.
+    environment: String,
+    /// Percent of the buckets that nobody holds.
+    #[schema(value_type = schema::Percent)]
+    free: Share,
+    /// The buckets that nobody holds.
+    #[schema(value_type = schema::Ranges)]
+    free_ranges: Pairs,
+    /// Who holds the others, sorted by name.
+    allocations: Vec<LayerAllocation>,
+}
+
+/// The buckets of one experiment.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LayerAllocation {
+    /// Name of the experiment.
+    experiment: String,
+    /// Id of the experiment.
+    id: String,
+    /// Where it stands.
+    status: LifecycleStatus,
+    /// The buckets that it holds.
+    #[schema(value_type = schema::Ranges)]
+    ranges: Pairs,
+}
+
+/// Answers who holds which buckets of a layer in the environment.
+#[utoipa::path(get, path = "/layers/{name}/allocations", tag = "layers",
+    responses((status = 200, body = LayerAllocations), (status = "4XX", body = ProblemDocument)))]
+pub(crate) async fn get_layer_allocations(
+    State(state): State<AppState>,
+    scope: InEnvironment,
+    PathKey(key): PathKey,
+    _: NoQuery,
+) -> Result<Json<LayerAllocations>, ApiError> {
+    let mut tx = state.db.read().await?;
+    let layer = resource::load::<LayerDefinition>(&mut tx, &scope.project_id, &key).await?;
+    let experiments =
+        resource::load_all::<ExperimentDefinition>(&mut tx, &scope.environment_id).await?;
+    let holders: Vec<_> = experiments
+        .iter()
+        .filter(|item| item.definition.layer.as_deref() == Some(&layer.definition.name))
+        .filter(|item| !item.state.owned_ranges().is_empty())
+        .collect();
+    let taken: Vec<BucketRange> =
+        holders.iter().flat_map(|item| item.state.owned_ranges()).copied().collect();
+    let free_ranges = allocation::free(&taken);
+    Ok(Json(LayerAllocations {
+        layer: layer.definition.name,
+        environment: scope.environment_id,
+        free: Share::from_buckets(allocation::size(&free_ranges)).unwrap_or_default(),
+        free_ranges: Pairs::of(&free_ranges),
+        allocations: holders
+            .into_iter()
+            .map(|item| LayerAllocation {
+                experiment: item.definition.name.clone(),
+                id: item.id.clone(),
+                status: item.state.status,
+                ranges: Pairs::of(item.state.owned_ranges()),
+            })
+            .collect(),
+    }))
 }

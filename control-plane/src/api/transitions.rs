@@ -9,13 +9,16 @@ use crate::http::body::OptionalBody;
 use crate::http::{EmptyBody, IfMatch, InEnvironment, PathKey};
 use crate::lifecycle::transition::{self, Transition};
 use crate::state::AppState;
+use crate::store::reports;
 use crate::store::{EnvironmentSnapshot, Versioned, load_environment_in, resource};
 use crate::validate::{experiment as rules, usage, warnings};
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
+
+/// Most earlier reports that are asked for baselines.
+const MAX_REPORTS: i64 = 500;
 
 /// Which warnings the author accepts.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -87,11 +90,13 @@ pub(crate) async fn start_experiment(
     condition: IfMatch,
     OptionalBody(request): OptionalBody<StartRequest>,
 ) -> Result<Response, ApiError> {
-    let moving = Moving::begin(&state, &scope, &id, &condition).await?;
+    let mut moving = Moving::begin(&state, &scope, &id, &condition).await?;
     let mut after = moving.before.clone();
     transition::require_legal(Transition::Start, after.state.status)?;
     check_startable(&after, &moving)?;
-    let raised = warnings::check(&after.definition, &moving.snapshot, &BTreeMap::new());
+    let known = reports::list_latest(&mut moving.change.tx, &scope.environment_id, MAX_REPORTS);
+    let observed = warnings::observed(&known.await?);
+    let raised = warnings::check(&after.definition, &moving.snapshot, &observed);
     let open: Vec<Warning> =
         raised.into_iter().filter(|warning| !request.acknowledge.contains(&warning.code)).collect();
     if !open.is_empty() {

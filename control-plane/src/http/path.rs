@@ -17,6 +17,11 @@ impl<S: Send + Sync> FromRequestParts<S> for PathKey {
             .await
             .map_err(|rejection| refuse(rejection.body_text()))?;
         let key = params.iter().next().map(|(_, value)| value.to_owned());
-        key.map(Self).ok_or_else(|| refuse("is missing".to_owned()))
+        let key = key.ok_or_else(|| refuse("is missing".to_owned()))?;
+        // PostgreSQL refuses text with a NUL; no id or key holds one.
+        if key.contains('\0') {
+            return Err(ApiError::not_found("resource", key.replace('\0', "\u{fffd}")));
+        }
+        Ok(Self(key))
     }
 }

@@ -1,9 +1,11 @@
 //! `X-Request-Id`: taken from the client when it is usable, made otherwise, on every answer and in the log.
+//! Requests are also counted and timed here.
 
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderValue;
 use axum::middleware::Next;
 use axum::response::Response;
+use std::time::Instant;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -24,7 +26,16 @@ pub(crate) async fn identify(request: Request, next: Next) -> Response {
         method = %request.method(),
         path = request.uri().path(),
     );
+    // The route, not the path: a label per experiment would never end.
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    let (method, route) = (request.method().to_string(), route.to_owned());
+    let begun = Instant::now();
     let mut response = next.run(request).instrument(span).await;
+    metrics::histogram!(
+        "sortition_control_plane_request_duration_seconds",
+        "method" => method, "route" => route, "status" => response.status().as_u16().to_string()
+    )
+    .record(begun.elapsed().as_secs_f64());
     response.headers_mut().insert(HEADER, id);
     response
 }

@@ -2,7 +2,7 @@
 
 use analysis::report::{Look, Report};
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use crate::definition::{ExperimentDefinition, schema};
 use crate::error::{ApiError, ProblemDocument, Problems};
 use crate::http::body::{self, read_limited};
 use crate::http::query::refuse_query;
-use crate::http::{Caller, InEnvironment, Query};
+use crate::http::{Caller, InEnvironment, PathKey, Query};
 use crate::state::AppState;
 use crate::store::{Tx, environments, reports, resource};
 
@@ -22,6 +22,7 @@ const MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
 
 /// Reports of one environment, as of one time.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ReportsBody {
     /// Environment id.
     #[schema(min_length = 1, max_length = 128)]
@@ -177,7 +178,7 @@ pub(crate) struct ResultsQuery {
 pub(crate) async fn get_results(
     State(state): State<AppState>,
     scope: InEnvironment,
-    Path(id): Path<String>,
+    PathKey(id): PathKey,
     Query(query): Query<ResultsQuery>,
 ) -> Result<Json<Results>, ApiError> {
     let mut tx = state.db.read().await?;

@@ -65,6 +65,22 @@ pub async fn find_report(tx: &mut Tx, experiment_id: &str) -> anyhow::Result<Opt
     row.map(|row| Ok(serde_json::from_str(&row.text("report")?)?)).transpose()
 }
 
+/// The latest report of each experiment of an environment, newest first.
+pub async fn list_latest(
+    tx: &mut Tx,
+    environment_id: &str,
+    limit: i64,
+) -> anyhow::Result<Vec<Report>> {
+    let rows = tx
+        .fetch_all(
+            "SELECT report FROM reports WHERE environment_id = $1 \
+             ORDER BY as_of DESC, experiment_id LIMIT $2",
+            [environment_id.into(), limit.into()],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(serde_json::from_str(&row.text("report")?)?)).collect()
+}
+
 /// The newest looks at an experiment, oldest first.
 pub async fn list_looks(tx: &mut Tx, experiment_id: &str) -> anyhow::Result<Vec<Look>> {
     let rows = tx

@@ -110,12 +110,12 @@ fn check_audience(
 ) {
     check_targeting(definition.targeting.as_ref(), "/targeting", snapshot, problems);
     prerequisites::check_exist(&definition.prerequisites, snapshot, problems);
-    let requirements = prerequisites::Requirements::new(
-        snapshot,
-        None,
-        Some((&definition.name, &definition.prerequisites)),
+    prerequisites::Requirements::new(snapshot, None, Some(definition)).check(
+        definition.flag_key(),
+        &definition.prerequisites,
+        &[],
+        problems,
     );
-    requirements.check(definition.flag_key(), &definition.prerequisites, problems);
 }
 
 /// Reports what is wrong with a targeting or the condition of a rule.

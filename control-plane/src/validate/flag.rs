@@ -38,6 +38,7 @@ pub(crate) fn check(
     prerequisites::Requirements::new(snapshot, Some(definition), None).check(
         &definition.key,
         &definition.prerequisites,
+        &definition.rules,
         &mut problems,
     );
     check_key(definition, own_key, snapshot, &mut problems);

@@ -4,6 +4,7 @@
 pub(crate) mod condition;
 pub(crate) mod experiment;
 pub(crate) mod flag;
+pub(crate) mod graph;
 pub(crate) mod prerequisites;
 pub(crate) mod salts;
 pub(crate) mod shared;

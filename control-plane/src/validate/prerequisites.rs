@@ -1,6 +1,7 @@
 //! Prerequisites: flags and variants that exist, no way round in a circle.
 
-use crate::definition::{FlagDefinition, ServeDefinition};
+use super::graph::Walk;
+use crate::definition::{ExperimentDefinition, FlagDefinition, RuleDefinition, ServeDefinition};
 use crate::error::Problems;
 use crate::store::EnvironmentSnapshot;
 use eval_core::MAX_PREREQUISITE_DEPTH;
@@ -42,77 +43,69 @@ pub(crate) fn check_exist(
     }
 }
 
-/// What the decision of each flag asks for, with one flag or experiment put in.
+/// Which flags the decisions of flags and experiments ask for.
 pub(crate) struct Requirements<'s> {
     by_flag: BTreeMap<&'s str, Vec<&'s str>>,
+    by_experiment: BTreeMap<&'s str, Vec<&'s str>>,
 }
 
 impl<'s> Requirements<'s> {
-    /// The flags of a snapshot, with `flag` in place of the one of its key and the prerequisites of
-    /// experiment `experiment.0` replaced by `experiment.1`.
+    /// The flags and experiments of a snapshot, with `flag` or `experiment` in place of the stored one of its
+    /// key or name.
     pub(crate) fn new(
         snapshot: &'s EnvironmentSnapshot,
         flag: Option<&'s FlagDefinition>,
-        experiment: Option<(&'s str, &'s [Prerequisite])>,
+        experiment: Option<&'s ExperimentDefinition>,
     ) -> Self {
-        let of_experiment = |name: &str| -> Vec<&'s str> {
-            let prerequisites = match experiment {
-                Some((own, prerequisites)) if own == name => Some(prerequisites),
-                _ => snapshot
-                    .experiments
-                    .iter()
-                    .find(|experiment| experiment.definition.name == name)
-                    .map(|experiment| experiment.definition.prerequisites.as_slice()),
-            };
-            prerequisites.unwrap_or_default().iter().map(|p| p.flag.as_str()).collect()
+        let keys = |prerequisites: &'s [Prerequisite]| -> Vec<&'s str> {
+            prerequisites.iter().map(|prerequisite| prerequisite.flag.as_str()).collect()
         };
-        let of_flag = |flag: &'s FlagDefinition| -> Vec<&'s str> {
-            let own = flag.prerequisites.iter().map(|p| p.flag.as_str());
-            let served = flag.rules.iter().flat_map(|rule| match &rule.serve {
-                ServeDefinition::Experiment(name) => of_experiment(name),
-                _ => Vec::new(),
-            });
-            own.chain(served).collect()
-        };
-        let stored = snapshot.flags.iter().map(|flag| &flag.definition);
-        let by_flag = stored
-            .filter(|stored| flag.is_none_or(|flag| flag.key != stored.key))
-            .chain(flag)
-            .map(|flag| (flag.key.as_str(), of_flag(flag)))
+        let stored = snapshot.experiments.iter().map(|item| &item.definition);
+        let by_experiment: BTreeMap<&str, Vec<&str>> = stored
+            .chain(experiment)
+            .map(|experiment| (experiment.name.as_str(), keys(&experiment.prerequisites)))
             .collect();
-        Self { by_flag }
+        let stored = snapshot.flags.iter().map(|item| &item.definition);
+        let by_flag = stored
+            .chain(flag)
+            .map(|flag| {
+                let served = flag.rules.iter().filter_map(|rule| match &rule.serve {
+                    ServeDefinition::Experiment(name) => by_experiment.get(name.as_str()),
+                    _ => None,
+                });
+                let mut asked = keys(&flag.prerequisites);
+                asked.extend(served.flatten());
+                (flag.key.as_str(), asked)
+            })
+            .collect();
+        Self { by_flag, by_experiment }
     }
 
-    /// Reports a circle or too long a chain among what `from` asks for.
-    pub(crate) fn check(&self, from: &str, direct: &[Prerequisite], problems: &mut Problems) {
-        for (index, prerequisite) in direct.iter().enumerate() {
-            let mut path = vec![from];
-            self.walk(&prerequisite.flag, &mut path, index, problems);
-        }
-    }
-
-    fn walk<'p>(
-        &'p self,
-        key: &'p str,
-        path: &mut Vec<&'p str>,
-        index: usize,
+    /// Reports circles and too long chains among what `from` asks for: its own prerequisites and, for a flag,
+    /// those of the experiments that its rules serve.
+    pub(crate) fn check(
+        &self,
+        from: &str,
+        direct: &[Prerequisite],
+        rules: &[RuleDefinition],
         problems: &mut Problems,
     ) {
-        let pointer = || format!("/prerequisites/{index}");
-        if path.contains(&key) {
-            let round = path.iter().chain([&key]).copied().collect::<Vec<_>>().join(" → ");
-            problems.push(pointer(), "cycle", format!("leads back to itself: {round}"));
-            return;
+        let edges = |key: &str| self.by_flag.get(key).cloned().unwrap_or_default();
+        let mut walk = Walk::new(from, MAX_PREREQUISITE_DEPTH, edges);
+        let mut follow = |key, pointer: String| {
+            if let Err(fault) = walk.follow(key) {
+                let (code, detail) = fault.describe(MAX_PREREQUISITE_DEPTH);
+                problems.push(pointer, code, detail);
+            }
+        };
+        for (index, prerequisite) in direct.iter().enumerate() {
+            follow(&prerequisite.flag, format!("/prerequisites/{index}"));
         }
-        if path.len() > MAX_PREREQUISITE_DEPTH {
-            let detail = format!("is the start of a chain of more than {MAX_PREREQUISITE_DEPTH}");
-            problems.push(pointer(), "too_deep", detail);
-            return;
+        for (index, rule) in rules.iter().enumerate() {
+            let ServeDefinition::Experiment(name) = &rule.serve else { continue };
+            for key in self.by_experiment.get(name.as_str()).into_iter().flatten() {
+                follow(key, format!("/rules/{index}/serve/experiment"));
+            }
         }
-        path.push(key);
-        for next in self.by_flag.get(key).into_iter().flatten() {
-            self.walk(next, path, index, problems);
-        }
-        path.pop();
     }
 }

@@ -1,5 +1,6 @@
 //! What a project's environments share: layers, holdouts, segments, metrics.
 
+use super::graph::Walk;
 use super::{condition, salts};
 use crate::definition::targeting::segments_of;
 use crate::definition::{
@@ -65,39 +66,21 @@ pub(crate) fn check_segment(
         .map(|segment| (segment.definition.key.as_str(), &segment.definition))
         .collect();
     by_key.insert(&definition.key, definition);
+    let edges = |key: &str| {
+        let condition = by_key.get(key).and_then(|segment| segment.condition.as_ref());
+        condition.map(segments_of).unwrap_or_default()
+    };
+    let mut walk = Walk::new(&definition.key, MAX_CONDITION_DEPTH, edges);
     for key in segments_of(tree) {
-        if by_key.contains_key(key) {
-            walk(key, &mut vec![&definition.key], &by_key, &mut problems);
-        } else {
+        if !by_key.contains_key(key) {
             let detail = format!("there is no segment `{key}`");
             problems.push("/condition", "unknown_segment", detail);
+        } else if let Err(fault) = walk.follow(key) {
+            let (code, detail) = fault.describe(MAX_CONDITION_DEPTH);
+            problems.push("/condition", code, detail);
         }
     }
     problems
-}
-
-fn walk<'s>(
-    key: &'s str,
-    path: &mut Vec<&'s str>,
-    by_key: &BTreeMap<&'s str, &'s SegmentDefinition>,
-    problems: &mut Problems,
-) {
-    if path.contains(&key) {
-        let round = path.iter().chain([&key]).copied().collect::<Vec<_>>().join(" → ");
-        problems.push("/condition", "cycle", format!("leads back to itself: {round}"));
-        return;
-    }
-    if path.len() > MAX_CONDITION_DEPTH {
-        let detail = format!("is the start of a chain of more than {MAX_CONDITION_DEPTH} segments");
-        problems.push("/condition", "too_deep", detail);
-        return;
-    }
-    path.push(key);
-    let condition = by_key.get(key).and_then(|segment| segment.condition.as_ref());
-    for next in condition.map(segments_of).unwrap_or_default() {
-        walk(next, path, by_key, problems);
-    }
-    path.pop();
 }
 
 /// Reports everything that is wrong with a metric.

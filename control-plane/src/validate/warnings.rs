@@ -7,6 +7,7 @@ use crate::definition::{ExperimentDefinition, LifecycleStatus, MetricDefinition,
 use crate::error::Warning;
 use crate::power::required_units;
 use crate::store::EnvironmentSnapshot;
+use analysis::report::{MetricStatus, Report};
 use eval_core::source::{Condition, Literal};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,28 @@ pub(crate) struct Observed {
     pub(crate) std_dev: Option<f64>,
     /// Whether units were seen but none of them had an event.
     pub(crate) silent: bool,
+}
+
+/// What the latest reports of an environment, newest first, say about each metric.
+pub(crate) fn observed(reports: &[Report]) -> BTreeMap<String, Observed> {
+    let mut observed = BTreeMap::new();
+    for metric in reports.iter().flat_map(|report| &report.metrics) {
+        let n_units: u64 = metric.variants.iter().map(|variant| variant.n).sum();
+        if n_units == 0 || metric.status != MetricStatus::Computed {
+            continue;
+        }
+        let control = metric.variants.iter().find(|variant| variant.comparison.is_none());
+        // A mean or share of exactly 0 in every variant: not one event reached one unit.
+        let silent = metric.variants.iter().all(|variant| {
+            variant.n == 0 || variant.value.is_none_or(|value| value.to_bits() == 0)
+        });
+        observed.entry(metric.metric.clone()).or_insert(Observed {
+            baseline: control.filter(|_| !silent).and_then(|control| control.value),
+            std_dev: control.and_then(|control| control.std_dev).filter(|sd| *sd > 0.0),
+            silent,
+        });
+    }
+    observed
 }
 
 /// Every warning about starting an experiment. `observed` is by metric name.
@@ -168,5 +191,41 @@ fn literal_key(literal: &Literal) -> String {
         Literal::Bool(value) => format!("bool {value}"),
         Literal::Number(value) => format!("number {value}"),
         Literal::String(value) => format!("string {value}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{may_overlap, planned_days};
+    use crate::definition::Targeting;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn audiences_overlap_unless_one_attribute_keeps_them_apart() {
+        let targeting = |value: Value| serde_json::from_value::<Targeting>(value).unwrap();
+        let us = targeting(json!({ "countries": ["US", "CA"] }));
+        let de = targeting(json!({ "attribute": "country", "op": "eq", "values": ["DE"] }));
+        let not_us =
+            targeting(json!({ "not": { "attribute": "country", "op": "eq", "values": ["US"] } }));
+        let canada = targeting(json!({ "all": [
+            { "attribute": "country", "op": "in", "values": ["CA", "DE"] },
+            { "attribute": "country", "op": "in", "values": ["CA", "FR"] }
+        ] }));
+        assert!(!may_overlap(Some(&us), Some(&de)));
+        assert!(may_overlap(Some(&us), Some(&canada)));
+        assert!(!may_overlap(Some(&de), Some(&canada)));
+        // What is not understood may overlap.
+        assert!(may_overlap(Some(&us), Some(&not_us)));
+        assert!(may_overlap(None, Some(&us)));
+    }
+
+    #[test]
+    fn a_window_is_a_planned_length() {
+        let experiment = serde_json::from_value(json!({
+            "name": "e", "variants": [],
+            "start_at": "2026-01-01T00:00:00Z", "end_at": "2026-01-04T12:00:00Z"
+        }))
+        .unwrap();
+        assert_eq!(planned_days(&experiment), Some(3.5));
     }
 }

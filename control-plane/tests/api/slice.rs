@@ -1,58 +1,8 @@
 //! The request bodies of the contract work as written, from a new installation to a published config.
 
-use crate::harness::{Server, on_both_databases};
+use crate::bodies::{catalogue, checkout, new_nav};
+use crate::harness::on_both_databases;
 use serde_json::{Value, json};
-
-/// Layer, segment and metrics that the checkout experiment refers to.
-pub async fn catalogue(server: &Server) {
-    let bodies = [
-        (
-            "layers",
-            r#"{ "name": "checkout_layer", "description": "…", "domain_start": 0, "domain_end": 9999 }"#,
-        ),
-        (
-            "segments",
-            r#"{ "key": "returning_users", "condition": {"attribute": "returning", "op": "eq", "values": [true]}, "include": [], "exclude": [] }"#,
-        ),
-        (
-            "metrics",
-            r#"{ "name": "checkout_conversion_rate", "kind": "proportion", "event": "purchase", "direction": "increase" }"#,
-        ),
-        ("metrics", r#"{ "name": "revenue_per_user", "kind": "mean", "event": "purchase" }"#),
-        (
-            "metrics",
-            r#"{ "name": "p99_page_load", "kind": "quantile", "quantile": 0.99, "event": "page_load", "direction": "decrease" }"#,
-        ),
-        (
-            "metrics",
-            r#"{ "name": "clicks_per_view", "kind": "ratio", "numerator": {"event": "click", "aggregation": "count"}, "denominator": {"event": "view", "aggregation": "count"} }"#,
-        ),
-    ];
-    for (path, body) in bodies {
-        server.made(path, serde_json::from_str(body).unwrap()).await;
-    }
-}
-
-/// The checkout experiment.
-pub fn checkout() -> Value {
-    serde_json::from_str(r#"
-{ "name": "checkout_redesign_q1_2025", "hypothesis": "New checkout reduces cart abandonment by 5%", "layer": "checkout_layer",
-  "variants": [ {"name": "control", "weight": 50, "config": {"checkout_version": "v1"}},
-                {"name": "treatment_a", "weight": 25, "config": {"checkout_version": "v2_single_page"}},
-                {"name": "treatment_b", "weight": 25, "config": {"checkout_version": "v2_accordion"}} ],
-  "targeting": {"countries": ["US", "CA"], "platforms": ["web", "ios"], "user_segment": "returning_users"},
-  "primary_metric": "checkout_conversion_rate", "guardrail_metrics": ["p99_page_load", "revenue_per_user"],
-  "min_detectable_effect": 0.02, "significance_level": 0.05, "power": 0.8, "estimated_duration_days": 14 }"#).unwrap()
-}
-
-/// The flag of the contract.
-pub fn new_nav() -> Value {
-    json!({ "key": "new_nav", "type": "boolean", "variants": [{"name": "on", "value": true}, {"name": "off", "value": false}],
-            "default_variant": "off", "off_variant": "off", "enabled": true,
-            "rules": [ {"condition": {"segment": "returning_users"}, "rollout": 25, "serve": {"variant": "on"}},
-                       {"serve": {"split": [{"variant": "on", "weight": 50}, {"variant": "off", "weight": 50}]}},
-                       {"serve": {"experiment": "checkout_redesign_q1_2025"}} ] })
-}
 
 on_both_databases! {
     async fn the_contracts_bodies_work_as_written(server) {

@@ -144,6 +144,7 @@ impl Cluster {
         }
     }
 
+    #[expect(clippy::zombie_processes, reason = "the watchdog outlives the tests on purpose")]
     fn watch(&self) {
         let stop = self.command("pg_ctl");
         Command::new("setsid")

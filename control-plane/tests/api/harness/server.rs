@@ -31,6 +31,14 @@ pub struct Answer {
 impl Server {
     /// Starts one; `None` when its database is to be left out.
     pub async fn start(database: Database) -> Option<Self> {
+        Self::start_with(database, |_| {}).await
+    }
+
+    /// Starts one with some settings changed.
+    pub async fn start_with(
+        database: Database,
+        change: impl FnOnce(&mut Settings),
+    ) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let database_url = match database {
             Database::Sqlite => {
@@ -44,8 +52,11 @@ impl Server {
             database_url,
             store_url: format!("file://{}", store.display()),
             list_secret: Some([7; 32]),
+            // Nobody listens there.
+            collector_url: "http://127.0.0.1:1".to_owned(),
             ..Settings::default()
         };
+        change(&mut settings);
         let made = bootstrap(&settings).await.unwrap();
         settings.bootstrap = Some(made.secrets());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,5 +1,5 @@
 /** Mantine's look, with the colours of text darkened until every pair passes WCAG AA (4.5 : 1). */
-import { createTheme, type CSSVariablesResolver } from "@mantine/core";
+import { createTheme, NumberInput, type CSSVariablesResolver } from "@mantine/core";
 
 export const theme = createTheme({
   primaryColor: "indigo",
@@ -11,6 +11,10 @@ export const theme = createTheme({
   headings: { fontWeight: "650" },
   cursorType: "pointer",
   respectReducedMotion: true,
+  components: {
+    // What was entered is sent; the server says what is wrong with it. A silent correction would be believed.
+    NumberInput: NumberInput.extend({ defaultProps: { clampBehavior: "none" } }),
+  },
 });
 
 export const cssVariables: CSSVariablesResolver = () => ({

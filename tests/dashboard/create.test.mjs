@@ -53,6 +53,7 @@ test("what the server refuses is said at the field that is meant", async () => {
   await page.waitForSelector(named("form-errors"));
   assert.notEqual(await messageAt("field-name"), "");
   assert.notEqual(await messageAt("field-alpha"), "");
+  assert.equal(await page.inputValue(named("field-alpha")), "0.9", "what was entered stays");
   await page.waitForFunction(
     (selector) => document.querySelector(selector) === document.activeElement,
     named("field-name"),

@@ -116,3 +116,9 @@ test("a completed experiment shows its p-values and verdicts", async () => {
   assert.match(await textOf(page, named("health-horizon")), /Reached/);
   await assertAccessible(page, "results at the end");
 });
+
+test("dark colours have the same contrast", async () => {
+  await page.click(named("color-scheme"));
+  await page.waitForSelector('[data-mantine-color-scheme="dark"]');
+  await assertAccessible(page, "results in dark colours");
+});

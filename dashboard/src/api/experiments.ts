@@ -65,6 +65,5 @@ export async function moveExperiment(id: string, move: Move, etag: string | unde
 export async function loadResults(id: string, peek: boolean, signal: AbortSignal): Promise<Results> {
   const query = peek ? { peek } : {};
   const params = { path: { id }, query };
-  // The document calls results an object without saying more; `Results` says it.
-  return bodyOf(await api.GET("/api/v1/experiments/{id}/results", { params, signal })) as unknown as Results;
+  return bodyOf(await api.GET("/api/v1/experiments/{id}/results", { params, signal }));
 }

@@ -15,13 +15,13 @@ interface ArmRow {
 
 /** The arms in the experiment's order, then whatever else was seen. */
 function arms(results: Results, experiment: Experiment | undefined): ArmRow[] {
-  const exposures = results.exposures ?? {};
+  const { exposures } = results;
   const declared = experiment?.variants.map(({ name }) => name) ?? [];
   const seen = Object.keys(exposures).filter((name) => !declared.includes(name));
   return [...declared, ...seen].map((variant) => ({
     variant,
     actual: exposures[variant] ?? 0,
-    expected: results.srm?.expected?.[variant],
+    expected: results.srm?.expected[variant],
   }));
 }
 
@@ -134,7 +134,7 @@ export function ExposuresPanel({
       {srm && typeof srm.statistic === "number" && (
         <Text size="sm" mt="sm" data-testid="srm-summary">
           Sample-ratio check: χ² = {formatValue(srm.statistic)}, p = {formatPValue(srm.p_value)}; always-valid
-          p = {formatPValue(srm.sequential_p_value)}, {srm.passed === true ? "passed" : "failed"}.
+          p = {formatPValue(srm.sequential_p_value)}, {srm.passed ? "passed" : "failed"}.
         </Text>
       )}
     </section>

@@ -37,7 +37,7 @@ function Chip({ name, tone, icon, word, children, testId }: ChipProps) {
 
 function SampleRatio({ results }: { results: Results }) {
   const { srm } = results;
-  if (srm?.passed === undefined || srm.passed === null) {
+  if (!srm) {
     return (
       <Chip name="Sample ratio" tone="info" icon="clock" word="Waiting" testId="health-srm">
         Checked once units have been exposed.
@@ -57,7 +57,7 @@ function SampleRatio({ results }: { results: Results }) {
 }
 
 function MultipleExposures({ results, total }: { results: Results; total: number }) {
-  const excluded = results.excluded_multiple_variants ?? 0;
+  const excluded = results.excluded_multiple_variants;
   const share = total + excluded === 0 ? 0 : excluded / (total + excluded);
   const [tone, icon, word]: [Tone, IconName, string] =
     excluded === 0
@@ -83,7 +83,7 @@ function Freshness({
   experiment: Experiment | undefined;
   nowMs: number;
 }) {
-  if (results.as_of === null) {
+  if (!results.as_of) {
     return (
       <Chip name="Freshness" tone="info" icon="clock" word="Waiting" testId="health-freshness">
         No report has arrived yet.
@@ -107,7 +107,7 @@ function Freshness({
 function progress({ planned, exposures }: Results): number | null {
   const shares = Object.entries(planned?.required_units_per_variant ?? {})
     .filter(([, required]) => required > 0)
-    .map(([variant, required]) => (exposures?.[variant] ?? 0) / required);
+    .map(([variant, required]) => (exposures[variant] ?? 0) / required);
   return shares.length === 0 ? null : Math.min(1, ...shares);
 }
 

@@ -58,7 +58,7 @@ export function NumbersTable({ results }: { results: Results }) {
             </Table.Tr>
           </Table.Thead>
           <Table.Tbody>
-            {(results.metrics ?? []).flatMap((metric) =>
+            {results.metrics.flatMap((metric) =>
               metric.variants.map((variant) => (
                 <Table.Tr key={`${metric.metric} ${variant.variant}`}>
                   <Table.Td>{metric.metric}</Table.Td>

@@ -60,7 +60,7 @@ function AsOf({ results, refreshedAtMs, live, peek, onPeek }: AsOfProps) {
         As of <strong>{formatTime(results.as_of)}</strong>, refreshed {refreshed}
         {live ? "; renews by itself." : "."}{" "}
         <Text component="span" size="sm" c="dimmed">
-          Phase {results.phase ?? 1}, config generation {describeGenerations(results.generations ?? [])}.
+          Phase {results.phase}, config generation {describeGenerations(results.generations)}.
         </Text>
       </Text>
       {(peek || results.status !== "ready") && (
@@ -81,7 +81,7 @@ const SAID_ALREADY = ["peeking", "sample_ratio_mismatch"];
 
 function Warnings({ results, peek }: { results: Results; peek: boolean }) {
   const { srm } = results;
-  const warnings = (results.warnings ?? []).filter(({ code }) => !SAID_ALREADY.includes(code));
+  const warnings = results.warnings.filter(({ code }) => !SAID_ALREADY.includes(code));
   return (
     <>
       {srm?.passed === false && (
@@ -123,7 +123,7 @@ function Report({
   const now = useNow();
   const groups = useMemo(() => scorecard(results, experiment), [results, experiment]);
   const primary = groups.filter(({ role }) => role === "primary").flatMap(({ metrics }) => metrics);
-  const total = Object.values(results.exposures ?? {}).reduce((sum, n) => sum + n, 0);
+  const total = Object.values(results.exposures).reduce((sum, n) => sum + n, 0);
   return (
     <>
       <HealthStrip results={results} experiment={experiment} total={total} nowMs={now} />

@@ -7,7 +7,7 @@ export type Cell = string | number | null;
 export function cells(variant: VariantResult): Cell[] {
   return [
     variant.n,
-    variant.value,
+    variant.value ?? null,
     variant.std_dev ?? null,
     variant.method ?? null,
     variant.effect ?? null,
@@ -29,7 +29,7 @@ export function toCsv(results: Results): string {
     const text = cell === null ? "" : String(cell);
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  const rows = (results.metrics ?? []).flatMap((metric) =>
+  const rows = results.metrics.flatMap((metric) =>
     metric.variants.map((variant) => [metric.metric, metric.role, variant.variant, ...cells(variant)]),
   );
   const headings = [

@@ -32,15 +32,23 @@ const treatment: VariantResult = {
 
 function results(metric: Partial<MetricResult>, compared: Partial<VariantResult> = {}): Results {
   return {
+    id: "1",
     experiment: "checkout",
     as_of: "2026-11-20T12:00:00Z",
     status: "collecting",
+    phase: 1,
+    generations: [1],
     alpha: 0.05,
+    exposures: { treatment: 498, control: 512 },
+    excluded_multiple_variants: 0,
+    warnings: [],
+    looks: [],
     metrics: [
       {
         metric: "revenue",
         role: "primary",
         kind: "mean",
+        status: "computed",
         variants: [
           { ...treatment, ...compared },
           { variant: "control", n: 512, value: 6.31 },
@@ -64,7 +72,7 @@ describe("a row of the scorecard", () => {
   });
 
   it("draws the interval that holds at every look while the fixed one may not be read", () => {
-    const sequential = { lift_ci: [-0.2, 0.4] as [number, number] };
+    const sequential = { lift_ci: [-0.2, 0.4], verdict: "collecting" as const };
     expect(row({}, { verdict: "collecting", sequential })).toMatchObject({
       alwaysValid: true,
       drawn: { lo: -0.2, hi: 0.4 },

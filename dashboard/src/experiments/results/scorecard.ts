@@ -99,7 +99,7 @@ export function scorecard(results: Results, experiment: Pick<Experiment, "varian
   const mde = planned?.mde_type === "absolute" ? null : (planned?.min_detectable_effect ?? null);
   return GROUPS.map((group) => ({
     ...group,
-    metrics: (results.metrics ?? [])
+    metrics: results.metrics
       .filter(({ role }) => role === group.role)
       .map((result) => {
         const lowerIsBetter = result.direction === "decrease";

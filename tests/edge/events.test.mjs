@@ -59,6 +59,19 @@ test("a collector that hangs delays no answer", async (t) => {
   release();
 });
 
+test("an exposure that comes while others are being sent needs no later request to be sent", async (t) => {
+  let release;
+  const held = new Promise((resolve) => (release = resolve));
+  let n_asked = 0;
+  const { url, client_key, collector } = await start(t, { next: () => (n_asked++ === 0 ? held : undefined) });
+  const ask = (id) => post(`${url}/v1/evaluate`, client_key, { units: { anonymous_id: id }, keys: ["visitors"] });
+  await ask("a-1");
+  await eventually("the first is being sent", () => n_asked === 1);
+  await ask("a-2");
+  release();
+  await eventually("both are there", () => collector.events().length === 2);
+});
+
 test("exposures that the collector could not take are sent again", async (t) => {
   let n_failures = 0;
   const { url, client_key, collector } = await start(t, { next: () => (n_failures++ < 4 ? [503, "busy"] : undefined) });

@@ -114,6 +114,13 @@ impl Platform {
         }
     }
 
+    /// Ends the platform without a word, as a crash or `kill -9` does.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+
     /// Runs another command of the binary against this platform and returns its output.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = Command::new(binary()?)

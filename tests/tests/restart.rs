@@ -1,7 +1,10 @@
 //! A platform that is stopped and started again goes on with what it had.
 
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
 use anyhow::Context;
-use platform_tests::calls::{Calls, Intake, metric_event};
+use platform_tests::calls::{Calls, Intake, exposure_event, metric_event};
 use platform_tests::platform::{Platform, state_folder};
 use serde_json::{Value, json};
 
@@ -42,6 +45,57 @@ async fn definitions_keys_events_and_results_outlive_a_restart() -> anyhow::Resu
     evaluate(&calls, 40..60).await?;
     let results = calls
         .results_when(id, |results| n_exposed(results) == 60 && n_clicks(results) == Some(40.0))
+        .await?;
+    assert_eq!(results["excluded_multiple_variants"], 0);
+    platform.stop()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_platform_loses_nothing_that_it_acknowledged_and_leaves_nothing_running()
+-> anyhow::Result<()> {
+    let state = state_folder();
+    let platform = Platform::start(state.path())?;
+    let calls = Calls::new(&platform.description);
+    calls.post("/metrics", json!({"name": "clicks", "kind": "mean", "event": "click"})).await?;
+    let experiment = calls
+        .run_experiment(json!({
+            "name": EXPERIMENT,
+            "variants": [{"name": "control", "weight": 50}, {"name": "treatment", "weight": 50}],
+            "primary_metric": "clicks",
+            "min_detectable_effect": 0.5,
+            "estimated_duration_days": 14,
+        }))
+        .await?;
+    let id = experiment["id"].as_str().context("id")?;
+    let exposures: Vec<Value> = evaluate(&calls, 0..30)
+        .await?
+        .iter()
+        .enumerate()
+        .map(|(n, decision)| {
+            exposure_event(
+                &unit(n),
+                EXPERIMENT,
+                decision["variant"].as_str().unwrap_or_default(),
+                1,
+            )
+        })
+        .collect();
+    let clicks: Vec<Value> = (0..30).map(|n| metric_event(&unit(n), "click", 2.0)).collect();
+    calls.send_events(Intake::Collector, &exposures).await?;
+    calls.send_events(Intake::Collector, &clicks).await?;
+    let edge = platform.description.edge.replace("http://", "");
+    platform.kill()?;
+
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(&edge).is_ok() {
+        assert!(Instant::now() < deadline, "a Worker still listens on {edge}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    let platform = Platform::start(state.path())?;
+    let calls = Calls::new(&platform.description);
+    let results = calls
+        .results_when(id, |results| n_exposed(results) == 30 && n_clicks(results) == Some(60.0))
         .await?;
     assert_eq!(results["excluded_multiple_variants"], 0);
     platform.stop()

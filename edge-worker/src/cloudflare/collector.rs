@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use worker::worker_sys::web_sys;
-use worker::{AbortSignal, Delay, Fetch, Headers, Method, RequestInit};
+use worker::{AbortSignal, Date, Delay, Fetch, Headers, Method, RequestInit};
 
 use super::settings::WorkerSettings;
 use crate::events::{COLLECTOR_PATH, Forwarded};
@@ -14,6 +14,8 @@ use crate::service::Service;
 const POST_TIMEOUT_MS: u32 = 5000;
 /// Milliseconds for which exposures gather before they are sent, so that requests under load share one post.
 const GATHER_MS: u64 = 50;
+/// Milliseconds after which a flush leaves what still comes to the next request.
+const MAX_FLUSH_MS: u64 = 10_000;
 /// Milliseconds before the second and third try. With the timeouts they stay within the 30 s that Cloudflare gives `waitUntil`.
 const RETRY_AFTER_MS: [u64; 2] = [500, 2000];
 
@@ -62,8 +64,18 @@ async fn try_post(
     })
 }
 
-/// Sends all exposures that wait, until none do or the collector refuses them for now.
+/// Sends all exposures that wait, and those that come meanwhile: perhaps no later request comes that would send them. Ends when none
+/// wait, when the collector takes none for now, or in time for `waitUntil`; under traffic the next request then goes on.
 pub(super) async fn flush(service: &Service, settings: &WorkerSettings) {
+    let began_ms = Date::now().as_millis();
+    while send_waiting(service, settings).await
+        && service.exposures().n_pending() > 0
+        && Date::now().as_millis() - began_ms < MAX_FLUSH_MS
+    {}
+}
+
+/// Sends what waits now; false when the collector takes none.
+async fn send_waiting(service: &Service, settings: &WorkerSettings) -> bool {
     Delay::from(Duration::from_millis(GATHER_MS)).await;
     let batches = service.exposures().take();
     let mut is_down = false;
@@ -82,6 +94,7 @@ pub(super) async fn flush(service: &Service, settings: &WorkerSettings) {
         }
         service.exposures().settle(batch, delivery);
     }
+    !is_down
 }
 
 async fn send(settings: &WorkerSettings, batch: &crate::exposures::Batch) -> Delivery {

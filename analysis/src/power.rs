@@ -1,5 +1,6 @@
 //! Units needed per arm to detect an effect.
 //!
+//! ```text
 //! # Question          How many units must each arm have, to find an effect of this size?
 //! # Input             baseline, effect, two-sided alpha, power, allocation (treatment / control)
 //! # Formula           mean: `n_c = x² (v_c + v_t / r) / d²` where `x = d/se` solves
@@ -12,6 +13,7 @@
 //!                     answer give `None`
 //! # Reference         Fleiss, Levin, Paik (2003), Statistical Methods for Rates and Proportions,
 //!                     eq. 4.14; statsmodels `NormalIndPower`; `tests/golden/power.json`
+//! ```
 
 use crate::methods::normal;
 

@@ -2,7 +2,7 @@
 //! and computations that use none of the platform's code.
 //!
 //! [`platform`] starts `sortition dev` with a state folder and ports of its own; [`calls`] are requests;
-//! [`formula`] recomputes assignments from what the API shows; [`reference`] recomputes results from raw
+//! [`formula`] recomputes assignments from what the API shows; [`mod@reference`] recomputes results from raw
 //! events.
 #![forbid(unsafe_code)]
 #![expect(clippy::missing_panics_doc, reason = "a panic is how a test fails")]

@@ -1,5 +1,6 @@
 //! Pearson's chi-squared test of independence.
 //!
+//! ```text
 //! # Question          Do the rows of a table of counts have the same distribution over columns?
 //! # Input             an r × c table of counts; rows and columns without any count are left out
 //! # Formula           `Σ (O − E)²/E`, `E = row · column / total`, df = (r − 1)(c − 1);
@@ -8,6 +9,7 @@
 //! # Assumes           independent units; expected counts of 5 and more
 //! # Numerics          p by the survival function, closed forms for df 1 and 2
 //! # Reference         scipy `chi2_contingency`; `tests/golden/chi_squared.json`
+//! ```
 
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 

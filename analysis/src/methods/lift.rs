@@ -1,5 +1,6 @@
 //! Relative lift of a mean.
 //!
+//! ```text
 //! # Question          By what fraction of the control's value did treatment change the metric?
 //! # Input             `Moments` of each variant, and the critical value of the absolute interval
 //! # Formula           `lift = (m_t − m_c)/|m_c|`. Fieller: all ratios ρ with
@@ -12,6 +13,7 @@
 //!                     so that the lift's interval excludes 0 exactly when the absolute one does;
 //!                     A ≤ 0 (the control is not distinguishable from 0) is "unbounded"
 //! # Reference         Fieller (1954), JRSS B 16; delta as in gbstats, log as in tea-tasting; `tests/golden/lift.json`
+//! ```
 
 use super::welch::satterthwaite;
 use super::{Interval, MethodError};

@@ -1,5 +1,6 @@
 //! Adjusted p-values for several comparisons.
 //!
+//! ```text
 //! # Question          Which of these comparisons stand, given that there are several?
 //! # Input             p-values; a missing one stays missing and is not counted
 //! # Formula           with m tests and p₍₁₎ ≤ … ≤ p₍ₘ₎: Bonferroni m p; Šidák 1 − (1 − p)^m;
@@ -10,6 +11,7 @@
 //! # Numerics          Šidák by `ln_1p` and `exp_m1`; all are monotone and capped at 1
 //! # Reference         statsmodels `multipletests`; Benjamini & Hochberg (1995), table 1;
 //!                     `tests/golden/multiplicity.json`
+//! ```
 
 /// How p-values are adjusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The standard normal distribution.
 //!
+//! ```text
 //! # Question          Tail areas and critical values of the standard normal.
 //! # Input             A point, or a tail area in (0, 1).
 //! # Formula           sf(z) = erfc(z/√2)/2; two-sided p = erfc(|z|/√2); isf by its own inverse
@@ -8,6 +9,7 @@
 //!                     (z ≈ 37.5), where statrs' `Normal::sf` errs by 7e-11
 //! # Reference         `libm::erfc` (FreeBSD msun); Wichura (1988), AS 241, by
 //!                     `statrs::distribution::Normal::inverse_cdf`; `tests/golden/normal.json`
+//! ```
 
 use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 

@@ -1,5 +1,6 @@
 //! Difference of two proportions.
 //!
+//! ```text
 //! # Question          Did treatment change the share of units with the outcome, and by how much?
 //! # Input             `Successes` of each variant
 //! # Formula           `z = (p_t − p_c)/√(p̄ q̄ (1/n_c + 1/n_t))` with the pooled share p̄;
@@ -12,6 +13,7 @@
 //! # Reference         Newcombe (1998), Statist. Med. 17; Agresti & Caffo (2000); statsmodels
 //!                     `proportions_ztest`, `confint_proportions_2indep`;
 //!                     `tests/golden/proportions.json`
+//! ```
 
 use super::{Alpha, Alternative, Interval, MethodError, normal, score_interval};
 use crate::stats::Successes;

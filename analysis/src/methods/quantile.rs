@@ -1,6 +1,7 @@
 //! Difference of two quantiles of events, clustered by unit, such as the 99th percentile of page
 //! loads.
 //!
+//! ```text
 //! # Question          Did treatment change this quantile of the events' values?
 //! # Input             all event values of each variant, grouped by unit
 //! # Formula           type-7 estimate Q; order-statistic interval at ranks
@@ -15,6 +16,7 @@
 //! # Reference         Hyndman & Fan (1996), type 7; Deng, Knoblich, Lu (2018), KDD, section 4.2;
 //!                     numpy `quantile`; gbstats `QuantileClusteredStatistic`;
 //!                     `tests/golden/quantile.json`
+//! ```
 
 use super::lift::fieller_of;
 use super::{Alpha, Interval, MethodError, normal};

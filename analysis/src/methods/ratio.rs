@@ -1,5 +1,6 @@
 //! Difference of two ratios of sums over units, such as clicks per view.
 //!
+//! ```text
 //! # Question          Did treatment change the ratio of two totals?
 //! # Input             `CoMoments` of (numerator, denominator) of each variant, one pair per unit
 //! # Formula           `R = ȳ/d̄`; variance per unit by linearisation
@@ -10,6 +11,7 @@
 //!                     rounding is zero
 //! # Reference         Deng, Knoblich, Lu (2018), KDD, eq. 3; tea-tasting `RatioOfMeans`;
 //!                     `tests/golden/ratio.json`
+//! ```
 
 use super::welch::welch_against;
 use super::{Alpha, Alternative, Estimate, MethodError};

@@ -1,5 +1,6 @@
 //! Score intervals for the difference and the ratio of two proportions.
 //!
+//! ```text
 //! # Question          Which differences, or ratios, of two shares does the score test not reject?
 //! # Input             successes and units of each arm, and the normal critical value q
 //! # Formula           difference (Mee): all δ with `(p̂_t − p̂_c − δ)² ≤ q² (p̃_t q̃_t/n_t + p̃_c q̃_c/n_c)`,
@@ -15,6 +16,7 @@
 //!                     Koopman (1984), Biometrics 40; Gart & Nam (1988); statsmodels
 //!                     `confint_proportions_2indep(method="score", correction=False)` and mpmath;
 //!                     `tests/golden/proportions.json`
+//! ```
 
 use super::root::brent;
 use super::{Interval, MethodError};

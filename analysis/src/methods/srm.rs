@@ -1,5 +1,6 @@
 //! Sample-ratio check: do the group sizes fit the planned split?
 //!
+//! ```text
 //! # Question          Could chance alone have made groups of these sizes?
 //! # Input             units by variant, and the planned weights (any positive scale)
 //! # Formula           fixed horizon: `Σ (x − n w)²/(n w)` over variants with w > 0. Always valid:
@@ -11,6 +12,7 @@
 //!                     1e9 units would leave nothing of it
 //! # Reference         Lindon & Malek (2022), `NeurIPS`, "Anytime-valid inference for multinomial
 //!                     count data", eq. 6; savvi `Multinomial`; `tests/golden/srm.json`
+//! ```
 
 use super::{MethodError, chi_squared};
 

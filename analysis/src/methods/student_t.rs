@@ -1,5 +1,6 @@
 //! Student's t distribution.
 //!
+//! ```text
 //! # Question          Tail areas and critical values of t with any positive degrees of freedom.
 //! # Input             a point or a tail area, and df > 0 (whole or not, up to 1e12 and beyond)
 //! # Formula           `P(|T| > t) = I_x(df/2, 1/2)` with x = df/(df + t²)
@@ -14,6 +15,7 @@
 //!                     Quantiles are Newton steps on these tails from the expansion of A&S 26.7.5.
 //! # Reference         Wallace (1959), Ann. Math. Statist. 30; Abramowitz & Stegun 26.5.8, 26.7.5;
 //!                     `tests/golden/student_t.json` (mpmath, 60 digits)
+//! ```
 
 use std::f64::consts::PI;
 

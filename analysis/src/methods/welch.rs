@@ -1,5 +1,6 @@
 //! Difference of two means with unequal variances (Welch's t-test).
 //!
+//! ```text
 //! # Question          Did treatment change the mean of this metric, and by how much?
 //! # Input             `Moments` of each variant; one number per randomization unit
 //! # Formula           `effect = m_t − m_c`; `a = v_c/n_c`, `b = v_t/n_t`; `se = √(a + b)`;
@@ -11,6 +12,7 @@
 //!                     is an error, not p = 1
 //! # Reference         Welch (1947), Biometrika 34; scipy `ttest_ind(equal_var=False)`;
 //!                     `tests/golden/welch.json`
+//! ```
 
 use super::{Alpha, Alternative, Estimate, MethodError};
 use crate::stats::Moments;

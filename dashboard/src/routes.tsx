@@ -6,7 +6,9 @@ import {
   createRouter,
   lazyRouteComponent,
   redirect,
+  retainSearchParams,
 } from "@tanstack/react-router";
+import type { Place } from "./api/session";
 import { Shell } from "./components/Shell";
 import { ExperimentsPage } from "./experiments/ExperimentsPage";
 import { ExperimentPage } from "./experiments/page/ExperimentPage";
@@ -17,7 +19,17 @@ import { MetricsPage } from "./pages/MetricsPage";
 import { NotFoundPage } from "./pages/NotFoundPage";
 import { SegmentsPage } from "./pages/SegmentsPage";
 
+const text = (value: unknown): string | undefined =>
+  typeof value === "string" && value !== "" ? value : undefined;
+
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
+  // Every address names its place, so that it can be passed on.
+  validateSearch: (search: Record<string, unknown>): Place => {
+    const project = text(search["project"]);
+    const environment = text(search["environment"]);
+    return { ...(project ? { project } : {}), ...(environment ? { environment } : {}) };
+  },
+  search: { middlewares: [retainSearchParams(["project", "environment"])] },
   component: Shell,
   notFoundComponent: NotFoundPage,
 });
@@ -42,10 +54,11 @@ const experiments = createRoute({
   getParentRoute: () => root,
   path: "/experiments",
   component: ExperimentsPage,
-  validateSearch: (search: Record<string, unknown>): ExperimentsSearch => ({
-    ...(typeof search["q"] === "string" && search["q"] !== "" ? { q: search["q"] } : {}),
-    ...(typeof search["status"] === "string" && search["status"] !== "" ? { status: search["status"] } : {}),
-  }),
+  validateSearch: (search: Record<string, unknown>): ExperimentsSearch => {
+    const q = text(search["q"]);
+    const status = text(search["status"]);
+    return { ...(q ? { q } : {}), ...(status ? { status } : {}) };
+  },
 });
 const createExperiment = createRoute({
   getParentRoute: () => root,

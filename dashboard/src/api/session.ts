@@ -10,6 +10,20 @@ export interface Session {
   environment: string;
 }
 
+/** What an address names: links lead into their project and environment, whoever opens them. */
+export interface Place {
+  project?: string;
+  environment?: string;
+}
+
+/** The place that the address of the page names. */
+export function placeInAddress(): Place {
+  const search = new URLSearchParams(window.location.search);
+  const project = search.get("project");
+  const environment = search.get("environment");
+  return { ...(project ? { project } : {}), ...(environment ? { environment } : {}) };
+}
+
 type Listener = () => void;
 
 const listeners = new Set<Listener>();
@@ -18,7 +32,7 @@ let current: Session | null = read();
 function read(): Session | null {
   try {
     const stored = window.sessionStorage.getItem(KEY);
-    return stored === null ? null : (JSON.parse(stored) as Session);
+    return stored === null ? null : { ...(JSON.parse(stored) as Session), ...placeInAddress() };
   } catch {
     return null;
   }

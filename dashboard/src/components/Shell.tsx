@@ -9,9 +9,10 @@ import {
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, Outlet, useNavigate } from "@tanstack/react-router";
+import { Link, Outlet, useLocation, useNavigate, useSearch } from "@tanstack/react-router";
+import { useEffect } from "react";
 import { listEnvironments, listProjects } from "../api/catalogue";
-import { setSession, type Session } from "../api/session";
+import { setSession } from "../api/session";
 import { Mark } from "./Mark";
 import { useSession } from "./useSession";
 
@@ -57,20 +58,38 @@ export function Shell() {
     queryKey: ["environments", session?.project],
     queryFn: ({ signal }) => listEnvironments(signal),
   });
+  const place = useSearch({ from: "__root__" });
+  const pathname = useLocation({ select: (location) => location.pathname });
+
+  const { project = session?.project, environment = session?.environment } = place;
+  const inPlace = project === session?.project && environment === session?.environment;
+
+  // The address says where one is. What belongs to another place is forgotten before anything is asked of this one.
+  useEffect(() => {
+    if (session === null || project === undefined || environment === undefined) return;
+    if (!inPlace) {
+      client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "projects" });
+      setSession({ ...session, project, environment });
+    }
+    if (place.project === undefined || place.environment === undefined) {
+      void navigate({
+        to: pathname,
+        search: (before) => ({ ...before, project, environment }),
+        replace: true,
+      });
+    }
+  }, [client, environment, inPlace, navigate, pathname, place, project, session]);
   if (session === null) return null;
 
-  /** Everything on screen belongs to the environment: forget it, and start at the list. */
-  async function move(next: Session) {
-    setSession(next);
-    client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== "projects" });
-    await navigate({ to: "/experiments" });
+  function move(to: { project: string; environment: string }) {
+    return navigate({ to: "/experiments", search: to });
   }
 
-  async function chooseProject(project: string | null) {
-    if (session === null || project === null || project === session.project) return;
-    const list = await listEnvironments(null, { ...session, project, environment: "" });
+  async function chooseProject(chosen: string | null) {
+    if (session === null || chosen === null || chosen === session.project) return;
+    const list = await listEnvironments(null, { ...session, project: chosen, environment: "" });
     const environment = list.find(({ name }) => name === session.environment) ?? list[0];
-    await move({ ...session, project, environment: environment?.name ?? "production" });
+    await move({ project: chosen, environment: environment?.name ?? "production" });
   }
 
   return (
@@ -112,7 +131,9 @@ export function Shell() {
                 session.environment,
               )}
               value={session.environment}
-              onChange={(environment) => environment !== null && void move({ ...session, environment })}
+              onChange={(chosen) =>
+                chosen !== null && void move({ project: session.project, environment: chosen })
+              }
               allowDeselect={false}
             />
             <Button
@@ -137,9 +158,7 @@ export function Shell() {
         ))}
         <ColorSchemeButton />
       </AppShell.Navbar>
-      <AppShell.Main id="main">
-        <Outlet />
-      </AppShell.Main>
+      <AppShell.Main id="main">{inPlace && <Outlet />}</AppShell.Main>
     </AppShell>
   );
 }

@@ -2,17 +2,30 @@ import { Anchor, Button, Paper, PasswordInput, Stack, Text, Title } from "@manti
 import { useEffect, useState, type SubmitEvent } from "react";
 import { listEnvironments, listProjects } from "../api/catalogue";
 import { asProblem } from "../api/problem";
-import { setSession } from "../api/session";
+import { placeInAddress, setSession } from "../api/session";
 import { Mark } from "./Mark";
 
-/** The token opens the first project and environment that it may see; both can be changed once inside. */
+/** The name that is wanted if it is there, else the usual one, else any. */
+function choose(names: string[], wanted: string | undefined, usual: string): string {
+  return [wanted, usual].find((name) => name !== undefined && names.includes(name)) ?? names[0] ?? usual;
+}
+
+/** Opens the place that the address names, else what a new installation has; both can be changed once inside. */
 async function signIn(token: string): Promise<void> {
+  const wanted = placeInAddress();
   const projects = await listProjects(null, { token, project: "", environment: "" });
-  const project = projects.find(({ name }) => name === "default") ?? projects[0];
-  const projectName = project?.name ?? "default";
-  const environments = await listEnvironments(null, { token, project: projectName, environment: "" });
-  const environment = environments.find(({ name }) => name === "production") ?? environments[0];
-  setSession({ token, project: projectName, environment: environment?.name ?? "production" });
+  const project = choose(
+    projects.map(({ name }) => name),
+    wanted.project,
+    "default",
+  );
+  const environments = await listEnvironments(null, { token, project, environment: "" });
+  const environment = choose(
+    environments.map(({ name }) => name),
+    wanted.environment,
+    "production",
+  );
+  setSession({ token, project, environment });
 }
 
 /** Asks for an API token. */

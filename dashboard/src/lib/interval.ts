@@ -67,7 +67,7 @@ export function sharedAxis(intervals: readonly DrawnInterval[], width: number): 
   const scale = scaleLinear()
     .domain(domain)
     .range([PADDING, width - PADDING]);
-  return { domain, width, ticks: scale.ticks(5), place: (value) => scale(value) };
+  return { domain, width, ticks: scale.ticks(4), place: (value) => scale(value) };
 }
 
 /** Where one interval lands on the axis. */

@@ -13,7 +13,7 @@ import {
   formatMetricValue,
   formatShownPValue,
   verdictLook,
-  whyNothing,
+  whyNoInterval,
   type Group,
   type Row,
 } from "./scorecard";
@@ -43,9 +43,12 @@ function ChangeCell({ row }: { row: Row }) {
   const { treatment, drawn } = row;
   if (drawn === null) {
     return (
-      <Text size="xs" c="dimmed" style={{ whiteSpace: "normal" }} maw={180} ta="right">
-        {whyNothing(row)}
-      </Text>
+      <>
+        {typeof treatment.lift === "number" && <div>{formatPercent(treatment.lift, true)}</div>}
+        <Text component="div" size="xs" c="dimmed" style={{ whiteSpace: "normal", textWrap: "balance" }}>
+          {whyNoInterval(row)}
+        </Text>
+      </>
     );
   }
   return (

@@ -86,6 +86,21 @@ describe("a row of the scorecard", () => {
     expect(describeRow(unbounded, 0.05)).toContain("The relative change is not defined");
   });
 
+  it("says why there is no interval", () => {
+    const undefinedYet = {
+      undefined: "too_few_units",
+      ci: null,
+      lift_ci: null,
+      verdict: "collecting",
+    } as const;
+    expect(describeRow(row({}, undefinedYet), 0.05)).toBe(
+      "revenue of treatment: +0.59, too few units for an interval yet.",
+    );
+    expect(
+      describeRow(row({ status: "not_computed" }, { effect: null, lift: null, lift_ci: null }), 0.05),
+    ).toBe("revenue of treatment: this kind of metric is not computed yet.");
+  });
+
   it("puts a guardrail's margin on the bad side", () => {
     const guardrail = { role: "guardrail", max_degradation: 0.05 } as const;
     expect(row(guardrail).margin).toBe(-0.05);

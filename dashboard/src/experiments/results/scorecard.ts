@@ -153,31 +153,34 @@ export function confidence(alpha: number | undefined): string {
 }
 
 const UNDEFINED: Readonly<Record<string, string>> = {
-  too_few_units: "too few units to compare yet",
-  zero_variance: "every unit has the same value",
+  too_few_units: "too few units for an interval yet",
+  zero_variance: "no interval: every unit has the same value",
 };
 
-/** Why a row has no relative change. */
-export function whyNothing({ computed, treatment }: Row): string {
+/** Why a row has no interval of the relative change. */
+export function whyNoInterval({ computed, treatment }: Row): string {
   if (!computed) return "this kind of metric is not computed yet";
-  if (typeof treatment.effect === "number") return "not defined: the control's value may be zero";
   const word = treatment.undefined;
-  return word ? (UNDEFINED[word] ?? word.replaceAll("_", " ")) : "nothing to compare yet";
+  if (word) return UNDEFINED[word] ?? word.replaceAll("_", " ");
+  if (typeof treatment.effect === "number") return "not defined: the control's value may be zero";
+  return "nothing to compare yet";
 }
 
 /** One row as a sentence, for readers who do not see the drawing. */
 export function describeRow(row: Row, alpha: number | undefined): string {
-  const { treatment } = row;
+  const { treatment, drawn: shown } = row;
+  const name = `${row.metric} of ${treatment.variant}`;
   const verdict = verdictLook(row).word.toLowerCase();
-  if (row.drawn === null) {
-    if (typeof treatment.effect !== "number")
-      return `${row.metric} of ${treatment.variant}: nothing to compare yet.`;
-    const interval = formatInterval(treatment.ci, (value) => formatDifference(row.kind, value));
-    return `${row.metric} of ${treatment.variant}: ${formatDifference(row.kind, treatment.effect)}, ${confidence(alpha)} interval ${interval}, ${verdict}. The relative change is not defined.`;
+  if (shown !== null) {
+    const interval = formatInterval([shown.lo, shown.hi], formatPercent);
+    const which = row.alwaysValid ? "always-valid interval" : "interval";
+    return `${name}: ${formatPercent(shown.point, true)}, ${confidence(alpha)} ${which} ${interval}, ${verdict}.`;
   }
-  const interval = formatInterval([row.drawn.lo, row.drawn.hi], formatPercent);
-  const which = row.alwaysValid ? "always-valid interval" : "interval";
-  return `${row.metric} of ${treatment.variant}: ${formatPercent(row.drawn.point, true)}, ${confidence(alpha)} ${which} ${interval}, ${verdict}.`;
+  if (typeof treatment.effect !== "number") return `${name}: ${whyNoInterval(row)}.`;
+  const difference = formatDifference(row.kind, treatment.effect);
+  if (!treatment.ci) return `${name}: ${difference}, ${whyNoInterval(row)}.`;
+  const interval = formatInterval(treatment.ci, (value) => formatDifference(row.kind, value));
+  return `${name}: ${difference}, ${confidence(alpha)} interval ${interval}, ${verdict}. The relative change is not defined.`;
 }
 
 /** The p-value that may be read, or why there is none yet. */

@@ -18,7 +18,7 @@ pub struct ReportBatch {
     pub environment: String,
     /// Generation of the plan that was followed.
     pub generation: u64,
-    /// When the computation began; events received later are not in it.
+    /// When the computation began.
     pub as_of: Timestamp,
     /// One report for each experiment of the plan.
     pub reports: Vec<Report>,

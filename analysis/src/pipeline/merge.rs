@@ -26,6 +26,7 @@ pub(super) struct UnitMerge<'s, C> {
     open: Vec<Option<Cursor<C>>>,
     /// (hash at the cursor, index in `open`), smallest hash first.
     heads: BinaryHeap<Reverse<(i64, usize)>>,
+    /// Smallest hash that is still of interest.
     from: i64,
     to: i64,
     rows_read: u64,
@@ -61,6 +62,8 @@ impl<'s, C: Columns> UnitMerge<'s, C> {
     /// Hands over the rows of a unit: of `hash`, which must not lie before any taken earlier. What
     /// lies before it is skipped.
     pub(super) fn take_unit(&mut self, hash: i64, rows: &mut Vec<C::Row>) -> Result<(), ReadError> {
+        // Files and row groups that end before the unit need not be opened any more.
+        self.from = self.from.max(hash);
         while let Some(next) = self.next_hash()? {
             if next > hash {
                 return Ok(());
@@ -90,6 +93,9 @@ impl<'s, C: Columns> UnitMerge<'s, C> {
 
     fn open_next(&mut self) -> Result<(), ReadError> {
         let Some(file) = self.pending.pop() else { return Ok(()) };
+        if file.max_unit_hash < self.from {
+            return Ok(());
+        }
         let Source { handle, store, questions } = self.source;
         if let Some(cursor) = Cursor::open(handle, store, file, questions, self.from)? {
             let hash = cursor.hash();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -128,6 +129,10 @@ pub async fn serve_parts(
         shutdown: shutdown.clone(),
     };
     tracing::info!(address = %listener.local_addr()?, "collector listens");
+    // Answers are small and wait for a sync anyway: they must not wait for company too.
+    let listener = listener.tap_io(|connection| {
+        connection.set_nodelay(true).ok();
+    });
     let server = axum::serve(listener, routes::router(state))
         .with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let deadline = async {

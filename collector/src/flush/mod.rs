@@ -18,6 +18,7 @@ use object_store::ObjectStoreExt;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::disk::Disk;
 use crate::lake::{Change, CommitOutcome, Lake, LakeError, Source};
 use crate::wal::{Load, SealedSegment, retire};
@@ -79,6 +80,7 @@ impl Flush {
             }
         }
         let rows: u64 = added.iter().map(|file| file.rows).sum();
+        let oldest = added.iter().map(|file| file.min_ts_received).min();
         let files = added.len();
         let change = Change { source: Some(source), added, removed: Vec::new() };
         let outcome = self.lake.commit(change).await?;
@@ -90,6 +92,10 @@ impl Flush {
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         metrics::histogram!("collector_flush_ms").record(started.elapsed().as_secs_f64() * 1e3);
         metrics::counter!("collector_flushed_rows_total").increment(rows);
+        if let Some(oldest) = oldest {
+            let lag_ms = clock::now().saturating_sub(oldest) as f64 / 1e3;
+            metrics::gauge!("collector_flush_lag_ms").set(lag_ms);
+        }
         tracing::info!(segment = segment.number, manifest, files, rows, duration_ms, "flushed");
         Ok(())
     }

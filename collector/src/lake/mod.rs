@@ -154,7 +154,11 @@ pub fn open_store(url: &str) -> Result<Arc<dyn ObjectStore>, LakeError> {
     let variables = std::env::vars().filter(|(name, _)| name.starts_with("AWS_"));
     if parsed.scheme() == "file" {
         let root = parsed.to_file_path().map_err(|()| refuse("no local path".to_owned()))?;
-        return Ok(Arc::new(DiskStore::new(Arc::new(RealDisk), root)));
+        let store = DiskStore::new(Arc::new(RealDisk), root);
+        if let Err(error) = store.sweep_staging() {
+            tracing::debug!(url, %error, "unfinished objects not swept");
+        }
+        return Ok(Arc::new(store));
     }
     let (store, root) = object_store::parse_url_opts(&parsed, variables)
         .map_err(|error| refuse(error.to_string()))?;

@@ -172,9 +172,16 @@ impl Wal {
     fn create_segment(&mut self) -> io::Result<OpenSegment> {
         let number = self.next_number;
         self.next_number += 1;
-        let mut file = self.disk.create(&segment_path(&self.dir, number))?;
-        file.append(&record::header(self.collector, number))?;
-        self.disk.sync_dir(&self.dir)?;
+        let path = segment_path(&self.dir, number);
+        let mut file = self.disk.create(&path)?;
+        let started = file
+            .append(&record::header(self.collector, number))
+            .and_then(|()| self.disk.sync_dir(&self.dir));
+        if let Err(error) = started {
+            // On a full disk every batch would leave an empty file behind.
+            self.disk.remove(&path).ok();
+            return Err(error);
+        }
         Ok(OpenSegment { number, file, valid_bytes: record::HEADER_BYTES as u64, events: 0 })
     }
 }

@@ -132,7 +132,14 @@ impl Load {
 
     /// Notes that a segment of this many bytes has left the log.
     pub fn note_flushed(&self, bytes: u64) {
-        self.logged.fetch_sub(bytes, Ordering::AcqRel);
+        let before = self.logged.fetch_sub(bytes, Ordering::AcqRel);
+        metrics::gauge!("collector_wal_bytes").set(before.saturating_sub(bytes) as f64);
+    }
+
+    /// Notes that so many bytes are in the log and not in the lake yet.
+    fn note_logged(&self, bytes: u64) {
+        let before = self.logged.fetch_add(bytes, Ordering::AcqRel);
+        metrics::gauge!("collector_wal_bytes").set(before.saturating_add(bytes) as f64);
     }
 }
 
@@ -148,7 +155,7 @@ pub fn spawn_writer(
     let load = Arc::new(Load::default());
     let settings = Arc::new(settings);
     for segment in recovered {
-        load.logged.fetch_add(segment.valid_bytes, Ordering::AcqRel);
+        load.note_logged(segment.valid_bytes);
         sealed.send(segment).ok();
     }
     let handle = WalHandle { queue, load: Arc::clone(&load), settings: Arc::clone(&settings) };
@@ -238,7 +245,7 @@ impl Writer {
         match committed {
             Ok(committed) => {
                 let written = self.wal.open_bytes() - before;
-                self.load.logged.fetch_add(written, Ordering::AcqRel);
+                self.load.note_logged(written);
                 metrics::counter!("collector_wal_written_bytes_total").increment(written);
                 for ((_, done), committed) in group.into_iter().zip(committed) {
                     done.send(Ok(committed)).ok();

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use collector::CompactionSettings;
 use collector::Settings;
+use collector::compact::Compaction;
 use collector::disk::RealDisk;
 use collector::keys::{ConfigKeys, ConfigSource};
-use collector::lake::{Lake, open_store};
+use collector::lake::{Change, CommitOutcome, Lake, Source, open_store};
 use collector::server::{Parts, serve_parts};
 use object_store::memory::InMemory;
 use serde_json::Value;
@@ -17,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::support::s3::S3Server;
 use crate::support::server::{BATCH, Collector, Home, SERVER_KEY, counts, receipt};
 use crate::support::store::UnreliableStore;
 use crate::support::{id_of, lake, lines, purchase};
@@ -147,6 +150,55 @@ async fn two_collectors_on_one_lake_lose_and_double_nothing() {
     assert!(stored.values().all(|count| *count == 1));
     let snapshot = lake.snapshot().await.unwrap();
     assert!(snapshot.number >= 20, "few races: {} manifests", snapshot.number);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_s3_two_collectors_and_a_compaction_keep_every_event_once() {
+    let home = Home::new();
+    let s3 = S3Server::start().await;
+    let mut sent = BTreeSet::new();
+    let collect = async |wal: &str| {
+        let mut settings = home.settings();
+        settings.wal_dir = home.dir.path().join(wal);
+        settings.flush_interval = Duration::from_millis(20);
+        let mut ids = Vec::new();
+        with_lake(&home, settings, Arc::new(Lake::new(s3.store())), async |base| {
+            for round in 0..6 {
+                let events = [purchase("u-1", f64::from(round)), purchase("u-2", 2.0)];
+                ids.extend(events.iter().map(id_of));
+                assert_eq!(counts(&send(&base, &events).await), (2, 0, 0));
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        })
+        .await;
+        ids
+    };
+    for ids in [collect("wal-1").await, collect("wal-2").await] {
+        sent.extend(ids);
+    }
+    let lake = Arc::new(Lake::new(s3.store()));
+    let racers = (0..3).map(|racer| {
+        let lake = Lake::new(s3.store());
+        tokio::spawn(async move {
+            for segment in 1..=5 {
+                let source = Source { collector: format!("racer-{racer}"), segment };
+                let change = Change { source: Some(source), ..Change::default() };
+                let outcome = lake.commit(change).await.unwrap();
+                assert!(matches!(outcome, CommitOutcome::Committed(_)));
+            }
+        })
+    });
+    for racer in racers.collect::<Vec<_>>() {
+        racer.await.unwrap();
+    }
+    let before = lake.snapshot().await.unwrap();
+    assert!((0..3).all(|racer| before.committed_segment(&format!("racer-{racer}")) == Some(5)));
+    let settings = CompactionSettings { min_files: 2, ..CompactionSettings::default() };
+    let mut compaction = Compaction::new(Arc::clone(&lake), settings);
+    assert!(compaction.run_once(jiff::Timestamp::now()).await.unwrap().jobs > 0);
+    let stored = lake::event_counts(&Lake::new(s3.store())).await;
+    assert_eq!(stored.keys().copied().collect::<BTreeSet<_>>(), sent);
+    assert!(stored.values().all(|count| *count == 1));
 }
 
 /// A store that cannot be reached.

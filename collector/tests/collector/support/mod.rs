@@ -2,6 +2,7 @@
 
 pub(crate) mod disk;
 pub(crate) mod lake;
+pub(crate) mod s3;
 pub(crate) mod server;
 pub(crate) mod store;
 

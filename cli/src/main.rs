@@ -24,6 +24,11 @@ use clap::{CommandFactory, FromArgMatches};
 
 use crate::commands::Cli;
 
+/// Scans of the lake allocate and free large buffers on many threads; the system's allocator keeps
+/// them apart and its memory only grows.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,

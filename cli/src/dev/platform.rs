@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use collector::CompactionSettings;
 use collector::pseudonym::PseudonymSecret;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -157,6 +158,12 @@ impl Platform {
             pseudonym_secret: Some(PseudonymSecret::new(secrets::key(&secrets.pseudonym_secret)?)),
             flush_interval: self.flush_interval,
             refresh_interval: Duration::from_millis(REFRESH_INTERVAL_MS),
+            // Flushing every few seconds makes many small files: merge them soon.
+            compaction: Some(CompactionSettings {
+                interval: Duration::from_secs(20),
+                grace: Duration::from_mins(2),
+                ..CompactionSettings::default()
+            }),
             ..collector::Settings::default()
         };
         receivers.start("collector", |shutdown| collector::serve(listener, settings, shutdown));
@@ -199,9 +206,12 @@ impl Platform {
         };
         let log = worker.log();
         senders.start("edge Worker", |shutdown| worker.supervise(shutdown));
-        wait_for("edge Worker", &format!("{}/readyz", description.edge), START_PATIENCE)
+        let readyz = format!("{}/readyz", description.edge);
+        wait_for("edge Worker", &readyz, START_PATIENCE)
             .await
-            .with_context(|| format!("the Worker's log ends with:\n{}", log.end()))
+            .with_context(|| format!("the Worker's log ends with:\n{}", log.end()))?;
+        senders.start("edge's visitor", |shutdown| ask_now_and_then(readyz, shutdown));
+        Ok(())
     }
 
     async fn start_demo(
@@ -256,5 +266,20 @@ impl Platform {
             ));
         }
         console::line("\nCtrl-C stops everything; the next start goes on with the same state.");
+    }
+}
+
+/// An edge looks for a newer config after an answer, and so never while nobody asks. Elsewhere somebody
+/// always does; on one machine this is it, so that a change is served when its author tries it.
+async fn ask_now_and_then(url: String, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(REFRESH_INTERVAL_MS)) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+        if let Err(error) = http.get(&url).send().await {
+            tracing::info!(%error, "the edge does not answer");
+        }
     }
 }

@@ -8,8 +8,13 @@ use crate::settings::Settings;
 use crate::state::AppState;
 use crate::store::Db;
 use anyhow::Context;
+use std::future::IntoFuture;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+/// How long stopping waits for requests that are under way.
+const LAST_CALL: Duration = Duration::from_secs(10);
 
 /// Serves on `settings.listen` until `shutdown`, then finishes what is under way.
 pub async fn run(settings: Settings, shutdown: CancellationToken) -> anyhow::Result<()> {
@@ -40,10 +45,17 @@ pub async fn serve(
     ));
     let scheduling = tokio::spawn(scheduler::run(state.clone(), shutdown.clone()));
     tracing::info!(address = %listener.local_addr()?, "control plane is listening");
-    axum::serve(listener, routes::router(state))
+    let serving = axum::serve(listener, routes::router(state))
         .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-        .await
-        .context("serving HTTP")?;
+        .into_future();
+    let patience = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(LAST_CALL).await;
+    };
+    tokio::select! {
+        ended = serving => ended.context("serving HTTP")?,
+        () = patience => tracing::warn!("some clients kept their connections open to the end"),
+    }
     // Also when serving ended by itself.
     shutdown.cancel();
     scheduling.await.context("the scheduler stopped")?;

@@ -8,6 +8,7 @@ use crate::http::auth::{TOKEN_PREFIX, digest, token_prefix};
 use crate::http::idempotency::SecretMember;
 use crate::http::{Body, Caller, EmptyBody, NoQuery, PathKey};
 use crate::state::AppState;
+use crate::store::Tx;
 use crate::store::resource::{self, INSTANCE};
 use crate::store::tokens::{self, ApiTokenRow, Role};
 use axum::extract::State;
@@ -176,6 +177,15 @@ fn image(row: &ApiTokenRow) -> serde_json::Value {
     json!({ "name": row.name, "role": row.role, "project": row.project_id, "environment": row.environment_id, "prefix": row.prefix })
 }
 
+/// Tokens that see no more than the caller does.
+async fn in_reach(tx: &mut Tx, caller: &Caller) -> Result<Vec<ApiTokenRow>, ApiError> {
+    let mut rows = tokens::list(tx, caller.project_id.as_deref()).await?;
+    if caller.environment_id.is_some() {
+        rows.retain(|row| row.environment_id == caller.environment_id);
+    }
+    Ok(rows)
+}
+
 /// Lists the API tokens in reach, revoked ones included.
 #[utoipa::path(get, path = "/api-tokens", tag = "api tokens",
     responses((status = 200, body = ListOf<ApiToken>), (status = "4XX", body = ProblemDocument)))]
@@ -186,7 +196,7 @@ pub(crate) async fn list_api_tokens(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let mut tx = state.db.read().await?;
-    let rows = tokens::list(&mut tx, caller.project_id.as_deref()).await?;
+    let rows = in_reach(&mut tx, &caller).await?;
     let views: Vec<ApiToken> = rows.into_iter().map(|row| ApiToken::new(row, None)).collect();
     Ok(answer::list(&uri, None, views))
 }
@@ -201,7 +211,7 @@ pub(crate) async fn revoke_api_token(
     _: EmptyBody,
 ) -> Result<Response, ApiError> {
     let mut change = Change::begin(&state, &caller.author).await?;
-    let rows = tokens::list(&mut change.tx, caller.project_id.as_deref()).await?;
+    let rows = in_reach(&mut change.tx, &caller).await?;
     let Some(mut row) = rows.into_iter().find(|row| row.id == id) else {
         return Err(ApiError::not_found("API token", id));
     };

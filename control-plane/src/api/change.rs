@@ -35,6 +35,7 @@ impl<'s> Change<'s> {
         state: &'s AppState,
         scope: &InProject,
     ) -> Result<Self, ApiError> {
+        scope.caller.require_whole_project()?;
         let mut change = Self::begin(state, &scope.caller.author).await?;
         environments::touch_all(&mut change.tx, &scope.project_id).await?;
         change.environment_ids = environments::ids(&mut change.tx, &scope.project_id).await?;

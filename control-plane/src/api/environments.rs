@@ -58,11 +58,7 @@ pub(crate) async fn create_environment(
     body: Body<EnvironmentDefinition>,
 ) -> Result<Response, ApiError> {
     let definition = body.complete()?;
-    if scope.caller.environment_id.is_some() {
-        return Err(ApiError::Forbidden(
-            "this token sees one environment and creates no other".into(),
-        ));
-    }
+    scope.caller.require_whole_project()?;
     let mut change = Change::begin(&state, &scope.caller.author).await?;
     let item = create_in(&mut change, &scope.project_id, definition, None).await?;
     change.commit().await?;

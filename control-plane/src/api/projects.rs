@@ -93,6 +93,7 @@ pub(crate) async fn patch_project(
     patch: MergePatch,
 ) -> Result<Response, ApiError> {
     require_visible(&caller, &name)?;
+    caller.require_whole_project()?;
     let mut change = Change::begin(&state, &caller.author).await?;
     for environment_id in environments::ids(&mut change.tx, &name).await? {
         change.touch(&environment_id).await?;

@@ -34,6 +34,18 @@ pub(crate) struct Caller {
     pub(crate) environment_id: Option<String>,
 }
 
+impl Caller {
+    /// 403 for a token that sees one environment alone: what environments share is not its to change.
+    pub(crate) fn require_whole_project(&self) -> Result<(), ApiError> {
+        if self.environment_id.is_none() {
+            return Ok(());
+        }
+        let detail =
+            "this token sees one environment; what environments share is not its to change";
+        Err(ApiError::Forbidden(detail.to_owned()))
+    }
+}
+
 /// SHA-256 of a token or key.
 pub(crate) fn digest(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()

@@ -101,6 +101,12 @@ on_both_databases! {
         send(other).await.problem(404, "not_found");
         let create = server.anonymous(Method::POST, "environments").bearer_auth(&key).json(&json!({ "name": "x" }));
         send(create).await.problem(403, "forbidden");
+        let shared = server.anonymous(Method::POST, "layers").bearer_auth(&key).json(&json!({ "name": "x" }));
+        send(shared).await.problem(403, "forbidden");
+        let project = server.anonymous(Method::PATCH, "projects/default").bearer_auth(&key).header("If-Match", "*").json(&json!({ "requires_consent": true }));
+        send(project).await.problem(403, "forbidden");
+        let tokens = send(server.anonymous(Method::GET, "api-tokens").bearer_auth(&key)).await;
+        assert_eq!(tokens.body["data"].as_array().unwrap().len(), 1, "its own: {tokens:?}");
     }
 
     async fn sdk_keys_name_their_environment_and_are_shown_once(server) {

@@ -5,6 +5,7 @@
 mod harness;
 mod bodies;
 mod slice;
+mod starting_up;
 mod conventions;
 mod access;
 mod shared;

@@ -26,7 +26,8 @@ done
 exec 9>"$1.lock"
 flock 9
 for user in "$1"/users/*; do
-  if kill -0 "$(basename "$user")" 2>/dev/null; then exec sh -c "$0" "$0" "$@"; fi
+  # Someone came meanwhile: let go of the lock and watch on.
+  if kill -0 "$(basename "$user")" 2>/dev/null; then exec 9>&-; exec sh -c "$0" "$0" "$@"; fi
 done
 folder=$1
 shift

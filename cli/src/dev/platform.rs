@@ -259,10 +259,11 @@ impl Platform {
         console::line(&format!("  keys and addresses  {}", dev_json.display()));
         if let Some(shop) = shop {
             console::line(&format!(
-                "\n  Visitors go through the demo's experiment. Sign in with the token and open\n  \
-                 {control_plane}/experiments/{}/results (project `{}`).",
+                "\n  Visitors go through the demo's experiment. Sign in with the admin token and open\n  \
+                 {control_plane}/experiments/{}/results?project={}&environment={}",
                 shop.experiment_id,
-                shop::PROJECT
+                shop::PROJECT,
+                shop::ENVIRONMENT
             ));
         }
         console::line("\nCtrl-C stops everything; the next start goes on with the same state.");

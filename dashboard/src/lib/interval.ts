@@ -30,7 +30,7 @@ export interface SharedAxis {
 }
 
 /** Room left and right of the drawing, so that caps and arrows are not cut. Pixels. */
-const PADDING = 8;
+const PADDING = 16;
 
 /** An interval that reaches this many times farther than the median one is an outlier. */
 const OUTLIER_FACTOR = 4;

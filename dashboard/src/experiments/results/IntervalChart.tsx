@@ -15,7 +15,7 @@ export function AxisLabels({ axis }: { axis: SharedAxis }) {
       width={axis.width}
       height={AXIS_HEIGHT}
       aria-hidden="true"
-      style={{ display: "block" }}
+      style={{ display: "block", overflow: "visible" }}
       data-testid="axis"
     >
       {axis.ticks.map((tick) => (

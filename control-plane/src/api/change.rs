@@ -68,6 +68,12 @@ impl<'s> Change<'s> {
         Ok(())
     }
 
+    /// Says that only drafts change: no config is compiled from them, so nothing needs to be compiled or
+    /// published for this change.
+    pub(crate) fn only_drafts(&mut self) {
+        self.environment_ids.clear();
+    }
+
     /// Stores something new as version 1.
     pub(crate) async fn create<D: Resource>(
         &mut self,

@@ -45,6 +45,7 @@ pub(crate) async fn create_experiment(
 ) -> Result<Response, ApiError> {
     let (mut definition, mut problems) = body.partial()?;
     let mut change = Change::in_environment(&state, &scope).await?;
+    change.only_drafts();
     let snapshot = load_environment_in(&mut change.tx, &scope.environment_id).await?;
     problems.extend(rules::check(&definition, "", &snapshot));
     problems.into_result()?;
@@ -141,6 +142,7 @@ async fn replace(
     let Some(mut definition) = definition else { return Err(ApiError::Invalid(problems)) };
     let snapshot = load_environment_in(&mut change.tx, &scope.environment_id).await?;
     if before.state.status == LifecycleStatus::Draft {
+        change.only_drafts();
         definition.salt.get_or_insert_with(salt::generate);
     }
     problems.extend(rules::check(&definition, &before.id, &snapshot));
@@ -177,6 +179,7 @@ pub(crate) async fn delete_experiment(
         let detail = format!("only drafts are deleted; this one is {}", item.state.status.as_str());
         return Err(ApiError::conflict("not_a_draft", detail));
     }
+    change.only_drafts();
     let snapshot = load_environment_in(&mut change.tx, &scope.environment_id).await?;
     usage::of_experiment(&item.definition.name, &snapshot).forbid("the experiment", "deleted")?;
     change.delete(&item).await?;

@@ -7,6 +7,7 @@
 use super::auth::Caller;
 use super::body::read_limited;
 use crate::error::ApiError;
+use crate::reports::handlers::MAX_BATCH_BYTES;
 use crate::state::AppState;
 use crate::store::idempotency::{self, Claim, StoredAnswer};
 use axum::body::Body;
@@ -49,7 +50,8 @@ pub(crate) async fn once(
         })?
         .to_owned();
     let (parts, body) = request.into_parts();
-    let body = read_limited(body, state.settings.body_limit_bytes).await?;
+    // The largest of all routes: each checks its own limit again.
+    let body = read_limited(body, MAX_BATCH_BYTES.max(state.settings.body_limit_bytes)).await?;
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let request_hash = hash(target, &parts.headers, &body);
 

@@ -30,12 +30,15 @@ pub(crate) async fn identify(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
     let (method, route) = (request.method().to_string(), route.to_owned());
     let begun = Instant::now();
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let status = response.status().as_u16();
     metrics::histogram!(
         "sortition_control_plane_request_duration_seconds",
-        "method" => method, "route" => route, "status" => response.status().as_u16().to_string()
+        "method" => method, "route" => route, "status" => status.to_string()
     )
     .record(begun.elapsed().as_secs_f64());
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    span.in_scope(|| tracing::debug!(status, duration_ms, "answered"));
     response.headers_mut().insert(HEADER, id);
     response
 }

@@ -18,7 +18,7 @@ use crate::state::AppState;
 use crate::store::{Tx, environments, reports, resource};
 
 /// Largest batch of reports in bytes; some 10 000 experiments with a dozen metrics.
-const MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MAX_BATCH_BYTES: usize = 64 * 1024 * 1024;
 
 /// Reports of one environment, as of one time.
 #[derive(Clone, Debug, Deserialize, ToSchema)]

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, AsArray, DictionaryArray, FixedSizeBinaryArray, Float64Array, Int64Array, RecordBatch,
-    StringArray,
+    Array, AsArray, DictionaryArray, Float64Array, Int64Array, RecordBatch, StringArray,
 };
-use arrow::buffer::ScalarBuffer;
+use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use collector::lake::FileEntry;
 use collector::schema::column;
@@ -107,7 +106,8 @@ struct Common {
     hashes: ScalarBuffer<i64>,
     ts: ScalarBuffer<i64>,
     received: ScalarBuffer<i64>,
-    event_ids: FixedSizeBinaryArray,
+    /// 16 bytes for each row.
+    event_ids: Buffer,
 }
 
 impl Common {
@@ -124,57 +124,46 @@ impl Common {
             event_ids: batch
                 .column_by_name(column::EVENT_ID)
                 .and_then(|ids| ids.as_fixed_size_binary_opt())
-                .filter(|ids| ids.value_length() == 16)
-                .ok_or(column::EVENT_ID)?
-                .clone(),
+                .filter(|ids| ids.value_length() == 16 && ids.null_count() == 0)
+                .map(|ids| ids.values().clone())
+                .ok_or(column::EVENT_ID)?,
         })
     }
 
     #[inline]
     fn event_id(&self, index: usize) -> u128 {
-        let bytes = self.event_ids.value(index);
-        bytes.try_into().map_or(0, u128::from_ne_bytes)
+        let bytes = self.event_ids.as_slice().as_chunks::<16>().0;
+        u128::from_ne_bytes(bytes[index])
     }
 }
 
-/// What a combination of three dictionary words means to the questions, by their keys.
-struct WordTable {
-    environments: Words,
-    unit_types: Words,
-    names: Words,
-    /// By (environment, unit type, name).
-    meaning: Vec<u32>,
-}
-
-impl WordTable {
-    fn take(
-        batch: &RecordBatch,
-        name: &'static str,
-        lookup: impl Fn(&str, &str, &str) -> u32,
-    ) -> Result<Self, &'static str> {
-        let environments = Words::take(batch, column::ENV)?;
-        let unit_types = Words::take(batch, column::UNIT_TYPE)?;
-        let names = Words::take(batch, name)?;
-        let mut meaning = Vec::with_capacity(environments.len() * unit_types.len() * names.len());
-        for env in environments.iter() {
-            for unit_type in unit_types.iter() {
-                meaning.extend(names.iter().map(|name| lookup(env, unit_type, name)));
-            }
+/// What the questions call each row's combination of environment, unit type and name.
+fn meanings(
+    batch: &RecordBatch,
+    name: &'static str,
+    lookup: impl Fn(&str, &str, &str) -> u32,
+) -> Result<Vec<u32>, &'static str> {
+    let environments = Words::take(batch, column::ENV)?;
+    let unit_types = Words::take(batch, column::UNIT_TYPE)?;
+    let names = Words::take(batch, name)?;
+    // Each combination of words is looked up once for the whole batch.
+    let mut table = Vec::with_capacity(environments.len() * unit_types.len() * names.len());
+    for env in environments.iter() {
+        for unit_type in unit_types.iter() {
+            table.extend(names.iter().map(|name| lookup(env, unit_type, name)));
         }
-        Ok(Self { environments, unit_types, names, meaning })
     }
-
-    #[inline]
-    fn get(&self, index: usize) -> u32 {
-        let key = |words: &Words| words.key(index);
-        let (Some(env), Some(unit_type), Some(name)) =
-            (key(&self.environments), key(&self.unit_types), key(&self.names))
-        else {
-            return NONE;
-        };
-        let row = env * self.unit_types.len() + unit_type;
-        self.meaning.get(row * self.names.len() + name).copied().unwrap_or(NONE)
-    }
+    let meaning = |env: usize, unit_type: usize, name: usize| {
+        let row = env * unit_types.len() + unit_type;
+        table.get(row * names.len() + name).copied().unwrap_or(NONE)
+    };
+    let rows = environments.keys().zip(unit_types.keys()).zip(names.keys());
+    Ok(rows
+        .map(|((env, unit_type), name)| match (env, unit_type, name) {
+            (Some(env), Some(unit_type), Some(name)) => meaning(env, unit_type, name),
+            _ => NONE,
+        })
+        .collect())
 }
 
 /// A dictionary column.
@@ -201,13 +190,14 @@ impl Words {
         self.values.iter().map(Option::unwrap_or_default)
     }
 
-    #[inline]
-    fn key(&self, index: usize) -> Option<usize> {
-        let key = self.words.keys().values().get(index)?;
-        if self.words.keys().is_null(index) {
-            return None;
-        }
-        usize::try_from(*key).ok()
+    /// Index of each row's word; none where there is none.
+    fn keys(&self) -> impl Iterator<Item = Option<usize>> {
+        let keys = self.words.keys();
+        let nulls = keys.nulls();
+        keys.values().iter().enumerate().map(move |(row, key)| {
+            let known = nulls.is_none_or(|nulls| nulls.is_valid(row));
+            usize::try_from(*key).ok().filter(|_| known)
+        })
     }
 }
 
@@ -218,10 +208,9 @@ fn int64<'b>(batch: &'b RecordBatch, name: &'static str) -> Result<&'b Int64Arra
 /// Columns of exposures.
 pub(super) struct ExposureColumns {
     common: Common,
-    experiments: WordTable,
-    variants: Words,
-    /// Project-wide number of each word of `variants`.
-    variant_numbers: Vec<u32>,
+    experiments: Vec<u32>,
+    /// Project-wide number of each row's variant.
+    variants: Vec<u32>,
     generations: Int64Array,
 }
 
@@ -242,13 +231,14 @@ impl Columns for ExposureColumns {
 
     fn take(batch: &RecordBatch, questions: &Questions) -> Result<Self, &'static str> {
         let variants = Words::take(batch, column::VARIANT)?;
+        let numbers: Vec<u32> = variants.iter().map(|name| questions.variant(name)).collect();
+        let number = |key: Option<usize>| key.and_then(|key| numbers.get(key)).copied();
         Ok(Self {
             common: Common::take(batch)?,
-            experiments: WordTable::take(batch, column::EXPERIMENT_ID, |env, unit, name| {
+            experiments: meanings(batch, column::EXPERIMENT_ID, |env, unit, name| {
                 questions.experiment(env, unit, name)
             })?,
-            variant_numbers: variants.iter().map(|name| questions.variant(name)).collect(),
-            variants,
+            variants: variants.keys().map(|key| number(key).unwrap_or(NONE)).collect(),
             generations: int64(batch, column::CONFIG_VERSION)?.clone(),
         })
     }
@@ -259,7 +249,7 @@ impl Columns for ExposureColumns {
 
     #[inline]
     fn row(&self, index: usize) -> Option<ExposureRow> {
-        let experiment = self.experiments.get(index);
+        let experiment = self.experiments[index];
         if experiment == NONE {
             return None;
         }
@@ -270,12 +260,7 @@ impl Columns for ExposureColumns {
             received: self.common.received[index],
             generation: known.then(|| self.generations.values()[index]),
             experiment,
-            variant: self
-                .variants
-                .key(index)
-                .and_then(|key| self.variant_numbers.get(key))
-                .copied()
-                .unwrap_or(NONE),
+            variant: self.variants[index],
         })
     }
 }
@@ -283,7 +268,7 @@ impl Columns for ExposureColumns {
 /// Columns of metric events.
 pub(super) struct MetricColumns {
     common: Common,
-    slots: WordTable,
+    slots: Vec<u32>,
     values: Float64Array,
 }
 
@@ -304,7 +289,7 @@ impl Columns for MetricColumns {
     fn take(batch: &RecordBatch, questions: &Questions) -> Result<Self, &'static str> {
         Ok(Self {
             common: Common::take(batch)?,
-            slots: WordTable::take(batch, column::NAME, |env, unit, name| {
+            slots: meanings(batch, column::NAME, |env, unit, name| {
                 questions.slot(env, unit, name)
             })?,
             values: batch
@@ -321,7 +306,7 @@ impl Columns for MetricColumns {
 
     #[inline]
     fn row(&self, index: usize) -> Option<MetricRow> {
-        let slot = self.slots.get(index);
+        let slot = self.slots[index];
         if slot == NONE {
             return None;
         }

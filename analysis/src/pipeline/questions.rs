@@ -82,6 +82,18 @@ pub(super) enum KindQuestion {
     Quantile(Slot),
 }
 
+impl KindQuestion {
+    /// Numbers that one unit contributes.
+    pub(super) fn columns(self) -> usize {
+        match self {
+            Self::Proportion(_) | Self::Mean(_) => 1,
+            Self::Ratio { .. } => 2,
+            // Every event's value instead.
+            Self::Quantile(_) => 0,
+        }
+    }
+}
+
 impl Questions {
     /// Compiles the plans of one project.
     pub fn new(plans: Vec<Plan>) -> Self {

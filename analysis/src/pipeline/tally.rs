@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::questions::{ExperimentQuestion, KindQuestion, Questions};
-use crate::stats::{Accumulator, CoAccumulator, CoMoments, Moments, Successes};
+use crate::stats::{CoMoments, Moments, Successes};
 
 /// Values of quantile metrics that one scan keeps; beyond it they are not computed. 8 bytes each.
 pub(super) const MAX_QUANTILE_VALUES: usize = 8_000_000;
@@ -126,17 +126,18 @@ pub(super) struct OpenExperiment {
     last_generation: Option<i64>,
 }
 
+/// One variant of a tally that is being filled: units gather in a block of rows, one number for each
+/// column, and are reduced a block at a time. A row is one or two cache lines, however many metrics
+/// there are; a reduction costs one division for many units.
 pub(super) struct OpenVariant {
     pub(super) n: u64,
-    pub(super) metrics: Vec<OpenMetric>,
+    columns: usize,
+    block: Vec<f64>,
+    metrics: Vec<MetricTally>,
 }
 
-pub(super) enum OpenMetric {
-    Proportion(u64),
-    Mean(Box<Accumulator>),
-    Ratio(Box<CoAccumulator>),
-    Quantile(Option<UnitValues>),
-}
+/// Units of a block.
+const BLOCK_UNITS: usize = 32;
 
 impl OpenTally {
     pub(super) fn new(questions: &Questions) -> Self {
@@ -153,7 +154,7 @@ impl OpenTally {
         values: impl Iterator<Item = f64>,
     ) {
         let cell = &mut self.experiments[experiment].variants[variant].metrics[metric];
-        let OpenMetric::Quantile(cell) = cell else { return };
+        let MetricTally::Quantile(cell) = cell else { return };
         let Some(kept) = cell else { return };
         let before = kept.values.len();
         kept.values.extend(values);
@@ -179,19 +180,7 @@ impl OpenTally {
 
 impl OpenExperiment {
     fn new(question: &ExperimentQuestion) -> Self {
-        let metrics = || {
-            question.metrics.iter().map(|metric| match metric.kind {
-                KindQuestion::Proportion(_) => OpenMetric::Proportion(0),
-                KindQuestion::Mean(_) => OpenMetric::Mean(Box::default()),
-                KindQuestion::Ratio { .. } => OpenMetric::Ratio(Box::default()),
-                KindQuestion::Quantile(_) => OpenMetric::Quantile(Some(UnitValues::default())),
-            })
-        };
-        let variants = question
-            .variants
-            .iter()
-            .map(|_| OpenVariant { n: 0, metrics: metrics().collect() })
-            .collect();
+        let variants = question.variants.iter().map(|_| OpenVariant::new(question)).collect();
         Self {
             variants,
             excluded_multiple_variants: 0,
@@ -221,20 +210,69 @@ impl OpenExperiment {
 }
 
 impl OpenVariant {
-    fn close(self) -> VariantTally {
-        let n = self.n;
-        let metrics = self
+    fn new(question: &ExperimentQuestion) -> Self {
+        let columns = question.metrics.iter().map(|metric| metric.kind.columns()).sum::<usize>();
+        let metrics = question
             .metrics
-            .into_iter()
-            .map(|metric| match metric {
-                OpenMetric::Proportion(successes) => {
-                    MetricTally::Proportion(Successes { n, successes })
-                }
-                OpenMetric::Mean(sums) => MetricTally::Mean(sums.moments()),
-                OpenMetric::Ratio(sums) => MetricTally::Ratio(Box::new(sums.comoments())),
-                OpenMetric::Quantile(values) => MetricTally::Quantile(values),
+            .iter()
+            .map(|metric| match metric.kind {
+                KindQuestion::Proportion(_) => MetricTally::Proportion(Successes::default()),
+                KindQuestion::Mean(_) => MetricTally::Mean(Moments::EMPTY),
+                KindQuestion::Ratio { .. } => MetricTally::Ratio(Box::default()),
+                KindQuestion::Quantile(_) => MetricTally::Quantile(Some(UnitValues::default())),
             })
             .collect();
-        VariantTally { n, metrics }
+        Self { n: 0, columns, block: Vec::new(), metrics }
+    }
+
+    /// Adds one unit, with its numbers in the order of the columns.
+    #[inline]
+    pub(super) fn add(&mut self, numbers: &[f64]) {
+        self.n += 1;
+        self.block.extend_from_slice(numbers);
+        if self.block.len() >= self.columns * BLOCK_UNITS {
+            self.reduce();
+        }
+    }
+
+    fn reduce(&mut self) {
+        if self.columns == 0 {
+            return;
+        }
+        let units = self.block.len() / self.columns;
+        let column = |index: usize| {
+            let mut values = [0.0; BLOCK_UNITS];
+            for (value, row) in values.iter_mut().zip(self.block.chunks_exact(self.columns)) {
+                *value = row[index];
+            }
+            values
+        };
+        let mut first = 0;
+        for metric in &mut self.metrics {
+            match metric {
+                MetricTally::Proportion(total) => {
+                    let successes = column(first)[..units].iter().filter(|y| **y != 0.0).count();
+                    let block = Successes { n: units as u64, successes: successes as u64 };
+                    *total = total.merge(block);
+                    first += 1;
+                }
+                MetricTally::Mean(total) => {
+                    *total = total.merge(Moments::of(&column(first)[..units]));
+                    first += 1;
+                }
+                MetricTally::Ratio(total) => {
+                    let (y, d) = (column(first), column(first + 1));
+                    **total = total.merge(CoMoments::of(&y[..units], &d[..units]));
+                    first += 2;
+                }
+                MetricTally::Quantile(_) => {}
+            }
+        }
+        self.block.clear();
+    }
+
+    fn close(mut self) -> VariantTally {
+        self.reduce();
+        VariantTally { n: self.n, metrics: self.metrics }
     }
 }

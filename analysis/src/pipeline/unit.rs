@@ -2,7 +2,7 @@
 
 use super::cursor::{ExposureRow, MetricRow};
 use super::questions::{KindQuestion, MetricQuestion, NONE, Questions, Slot};
-use super::tally::{OpenMetric, OpenTally};
+use super::tally::OpenTally;
 use crate::plan::Aggregation;
 
 /// Rows up to which comparing every pair beats sorting.
@@ -21,6 +21,9 @@ pub(super) struct UnitFold<'q> {
     running: Vec<Running>,
     /// Slots that the current unit has touched.
     touched: Vec<Slot>,
+    /// What the unit adds to one experiment.
+    numbers: Vec<f64>,
+    repeats: RepeatFilter,
 }
 
 #[derive(Clone, Copy)]
@@ -48,6 +51,8 @@ impl<'q> UnitFold<'q> {
             entered: Vec::new(),
             running: vec![Running::default(); questions.n_slots()],
             touched: Vec::new(),
+            numbers: Vec::new(),
+            repeats: RepeatFilter::default(),
         }
     }
 
@@ -56,11 +61,13 @@ impl<'q> UnitFold<'q> {
         let questions = self.questions;
         let environment =
             |row: &ExposureRow| questions.experiments[row.experiment as usize].environment;
-        keep_first_received(
-            exposures,
-            |row| (row.event_id, environment(row)),
-            |row| (row.received, row.ts),
-        );
+        if self.repeats.may_repeat(exposures.iter().map(|row| row.event_id)) {
+            keep_first_received(
+                exposures,
+                |row| (row.event_id, environment(row)),
+                |row| (row.received, row.ts),
+            );
+        }
         self.unit += 1;
         self.entered.clear();
         for row in exposures.iter() {
@@ -102,11 +109,13 @@ impl<'q> UnitFold<'q> {
     /// so that each event is added to the running sums once, however many experiments there are.
     pub(super) fn fold(&mut self, events: &mut Vec<MetricRow>) {
         let questions = self.questions;
-        keep_first_received(
-            events,
-            |row| (row.event_id, questions.slot_environment[row.slot as usize]),
-            |row| (row.received, row.ts),
-        );
+        if self.repeats.may_repeat(events.iter().map(|row| row.event_id)) {
+            keep_first_received(
+                events,
+                |row| (row.event_id, questions.slot_environment[row.slot as usize]),
+                |row| (row.received, row.ts),
+            );
+        }
         if !events.is_sorted_by_key(|row| row.ts) {
             events.sort_unstable_by_key(|row| (row.ts, row.event_id));
         }
@@ -149,16 +158,8 @@ impl<'q> UnitFold<'q> {
         let Some(arm) = question.variants.iter().position(|known| *known == variant) else {
             return;
         };
-        self.tally.experiments[experiment].variants[arm].n += 1;
+        self.numbers.clear();
         for (index, metric) in question.metrics.iter().enumerate() {
-            if let KindQuestion::Quantile(slot) = metric.kind {
-                let values = inside(metric, first_ts, after)
-                    .iter()
-                    .filter(|row| row.slot == slot)
-                    .map(|row| row.value);
-                self.tally.add_values(experiment, arm, index, values);
-                continue;
-            }
             let total = |slot: Slot| match metric.window {
                 None => self.running[slot as usize],
                 Some(_) => total_of(inside(metric, first_ts, after), slot),
@@ -167,21 +168,24 @@ impl<'q> UnitFold<'q> {
                 Aggregation::Count => total(slot).count as f64,
                 Aggregation::Sum => total(slot).sum,
             };
-            let cell = &mut self.tally.experiments[experiment].variants[arm].metrics[index];
-            match (cell, metric.kind) {
-                (OpenMetric::Proportion(successes), KindQuestion::Proportion(slot)) => {
-                    *successes += u64::from(total(slot).count > 0);
+            match metric.kind {
+                KindQuestion::Proportion(slot) => {
+                    self.numbers.push(f64::from(u8::from(total(slot).count > 0)));
                 }
-                (OpenMetric::Mean(sums), KindQuestion::Mean(slot)) => {
-                    sums.add(total(slot).sum.min(metric.cap));
+                KindQuestion::Mean(slot) => self.numbers.push(total(slot).sum.min(metric.cap)),
+                KindQuestion::Ratio { numerator, denominator } => {
+                    self.numbers.extend([part(numerator), part(denominator)]);
                 }
-                (OpenMetric::Ratio(sums), KindQuestion::Ratio { numerator, denominator }) => {
-                    sums.add(part(numerator), part(denominator));
+                KindQuestion::Quantile(slot) => {
+                    let values = inside(metric, first_ts, after)
+                        .iter()
+                        .filter(|row| row.slot == slot)
+                        .map(|row| row.value);
+                    self.tally.add_values(experiment, arm, index, values);
                 }
-                // The tally was made from the same questions, so kinds agree.
-                _ => {}
             }
         }
+        self.tally.experiments[experiment].variants[arm].add(&self.numbers);
     }
 }
 
@@ -199,6 +203,50 @@ fn total_of(events: &[MetricRow], slot: Slot) -> Running {
         total.count += 1;
     }
     total
+}
+
+/// Tells most sets of ids without a repetition from the others, in one look at each id.
+struct RepeatFilter {
+    /// By hash: the last set that had an id there.
+    marks: Vec<u32>,
+    set: u32,
+}
+
+impl RepeatFilter {
+    /// 64 KB: twenty ids collide by chance in one set of a hundred.
+    const BITS: u32 = 14;
+}
+
+impl Default for RepeatFilter {
+    fn default() -> Self {
+        Self { marks: vec![0; 1 << Self::BITS], set: 0 }
+    }
+}
+
+impl RepeatFilter {
+    /// False if no id occurs twice; true if one may.
+    #[inline]
+    fn may_repeat(&mut self, ids: impl Iterator<Item = u128>) -> bool {
+        self.set = self.set.wrapping_add(1);
+        if self.set == 0 {
+            self.marks.fill(0);
+            self.set = 1;
+        }
+        let mut repeated = false;
+        for id in ids {
+            // Both halves, for one of them may be a time; Fibonacci hashing spreads the rest.
+            #[expect(clippy::cast_possible_truncation, reason = "both halves of the id are used")]
+            let folded = (id as u64) ^ ((id >> 64) as u64);
+            let hash = folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - Self::BITS);
+            let Some(mark) = usize::try_from(hash).ok().and_then(|hash| self.marks.get_mut(hash))
+            else {
+                return true;
+            };
+            repeated |= *mark == self.set;
+            *mark = self.set;
+        }
+        repeated
+    }
 }
 
 /// Of rows with the same identity keeps the one that comes first in `order`; their sequence may

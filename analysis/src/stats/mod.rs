@@ -7,9 +7,7 @@
 mod moments;
 mod comoments;
 mod successes;
-mod accumulator;
 
-pub use accumulator::{Accumulator, CoAccumulator};
 pub use comoments::CoMoments;
 pub use moments::Moments;
 pub use successes::Successes;

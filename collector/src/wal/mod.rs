@@ -2,7 +2,7 @@
 //!
 //! A folder of numbered segments. One writer appends groups of batches to the youngest segment and
 //! syncs once per group; a full or old segment is sealed and handed to the flush, which brings it
-//! into the lake and then calls [`retire`]. Sealed segments are never written again.
+//! into the lake and then calls [`retire()`]. Sealed segments are never written again.
 //!
 //! ```text
 //! collector-id           who writes here: names the files in the lake

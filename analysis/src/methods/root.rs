@@ -53,9 +53,38 @@ pub(super) fn brent(mut a: f64, mut b: f64, f: impl Fn(f64) -> f64) -> f64 {
     b
 }
 
+/// As [`brent`] for a function that rises from below zero at `lo` to above it at `hi`, with a slope
+/// of about one, and a guess: a narrow bracket around the zero saves most of the steps.
+pub(super) fn brent_near(guess: f64, lo: f64, hi: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let guess = guess.clamp(lo, hi);
+    let at_guess = f(guess);
+    if at_guess == 0.0 {
+        return guess;
+    }
+    let rising = at_guess < 0.0;
+    let end = if rising { hi } else { lo };
+    let mut reach = 1.5 * at_guess.abs();
+    for _ in 0..8 {
+        let other = if rising { (guess + reach).min(end) } else { (guess - reach).max(end) };
+        if (f(other) > 0.0) == rising {
+            return brent(guess, other, f);
+        }
+        reach *= 4.0;
+    }
+    brent(guess, end, f)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::brent;
+    use super::{brent, brent_near};
+
+    #[test]
+    fn a_guess_on_either_side_finds_the_same_zero() {
+        for guess in [-5.0, 0.1, 1.2, 1.4, 1.5, 2.9, 9.0] {
+            let zero = brent_near(guess, 0.0, 3.0, |x| x * x - 2.0);
+            assert!((zero - 2.0_f64.sqrt()).abs() < 1e-15, "{guess} {zero}");
+        }
+    }
 
     #[test]
     fn finds_zeros_to_the_last_digits() {

@@ -18,7 +18,7 @@
 //!                     `tests/golden/proportions.json`
 //! ```
 
-use super::root::brent;
+use super::root::brent_near;
 use super::{Interval, MethodError};
 use crate::stats::Successes;
 
@@ -82,7 +82,14 @@ fn upper_difference(c: Arm, t: Arm, q: f64) -> f64 {
     if outside(start) >= 0.0 {
         return effect;
     }
-    brent(start, 1.0, outside)
+    let p = pooled_share(c, t);
+    let guess = effect + q * (c.variance(p) + t.variance(p)).sqrt();
+    brent_near(guess, start, 1.0, outside)
+}
+
+/// The share of both arms together.
+fn pooled_share(c: Arm, t: Arm) -> f64 {
+    (c.x + t.x) / (c.n + t.n)
 }
 
 /// The control's maximum-likelihood share when `p_t = p_c + δ`.
@@ -146,19 +153,27 @@ fn upper_log_ratio(c: Arm, t: Arm, q: f64) -> f64 {
         // In units of p_t, so that the function stays of moderate size over all of the scale.
         ((ratio * c.share() - t.share()) - q * variance.max(0.0).sqrt()) / p_t
     };
-    let estimate = if t.x > 0.0 { (t.share() / c.share()).ln() } else { -600.0 };
-    let start = estimate + 4.0 * f64::EPSILON * estimate.abs().max(1.0);
-    if outside(start) >= 0.0 {
-        return estimate;
-    }
-    let mut end = estimate;
-    let mut reach = 0.01;
-    while outside(end) < 0.0 || reach < 0.02 {
-        end = estimate + reach;
-        reach *= 2.0;
+    // The logarithm's delta-method error, with half an outcome more than was seen.
+    let spread = |arm: Arm| (arm.n - arm.x) / (arm.x + 0.5) / arm.n;
+    let error = q * (spread(c) + spread(t)).sqrt();
+    // Without a success the estimate is −∞, and half a success is the scale to look at.
+    let start = if t.x > 0.0 {
+        let estimate = (t.share() / c.share()).ln();
+        let beside = estimate + 4.0 * f64::EPSILON * estimate.abs().max(1.0);
+        if outside(beside) >= 0.0 {
+            return estimate;
+        }
+        beside
+    } else {
+        (0.5 / t.n / c.share()).ln() - 40.0
+    };
+    let guess = if t.x > 0.0 { start + error } else { start + 40.0 + error };
+    let mut end = guess + 0.01;
+    while outside(end) < 0.0 {
+        end += end - start;
         if end > 700.0 {
             return f64::INFINITY;
         }
     }
-    brent(start, end, outside)
+    brent_near(guess, start, end, outside)
 }

@@ -37,6 +37,11 @@ pub fn sf(t: f64, df: f64) -> f64 {
 
 /// Two-sided p-value P(|T| > |t|); NaN unless df > 0.
 pub fn two_sided(t: f64, df: f64) -> f64 {
+    tails(t, df, || gamma_ratio(0.5 * df))
+}
+
+/// [`two_sided`], with Γ(df/2 + ½)/Γ(df/2) from the caller, who may need it more than once.
+fn tails(t: f64, df: f64, ratio: impl FnOnce() -> f64) -> f64 {
     if t.is_nan() || df.is_nan() || df <= 0.0 {
         return f64::NAN;
     }
@@ -59,7 +64,7 @@ pub fn two_sided(t: f64, df: f64) -> f64 {
     let log_x = -reach;
     let y = -(log_x.exp_m1()); // 1 − x = t²/(df + t²)
     let x = log_x.exp();
-    let front = (a * log_x).exp() * y.sqrt() * gamma_ratio(a) / PI.sqrt();
+    let front = (a * log_x).exp() * y.sqrt() * ratio() / PI.sqrt();
     if x < (a + 1.0) / (a + 2.5) {
         (front / a * beta_fraction(a, 0.5, x)).min(1.0)
     } else {
@@ -92,8 +97,11 @@ pub fn isf(p: f64, df: f64) -> f64 {
 
 /// Density at t.
 pub fn pdf(t: f64, df: f64) -> f64 {
-    let a = 0.5 * df;
-    gamma_ratio(a) / (df * PI).sqrt() * (-(a + 0.5) * log_growth(t.abs(), df)).exp()
+    density(t, df, gamma_ratio(0.5 * df))
+}
+
+fn density(t: f64, df: f64, ratio: f64) -> f64 {
+    ratio / (df * PI).sqrt() * (-0.5 * (df + 1.0) * log_growth(t.abs(), df)).exp()
 }
 
 /// ln(1 + t²/df), also where t² overflows.
@@ -191,22 +199,27 @@ fn expansion(z: f64, df: f64) -> f64 {
 /// Newton's method for sf(t) = p on logarithms of both, where the tail is nearly a straight line,
 /// between bounds that every step tightens.
 fn refine(start: f64, p: f64, df: f64) -> f64 {
-    // Left tail of the power law, t^{-df}: exact for large t, an upper bound on how far to look.
-    let far = (p * df * PI.sqrt() / gamma_ratio(0.5 * df)).ln() / -df + 0.5 * df.ln();
-    let mut t = if df < 3.0 || !start.is_finite() || start > far.exp() { far.exp() } else { start };
+    let ratio = gamma_ratio(0.5 * df);
+    let mut t = start;
+    if df < 3.0 || !start.is_finite() {
+        // The power law t^{-df} that the tail tends to from below: where it reaches p, for it is
+        // all that is right about a heavy tail, and never too near.
+        let far = (p * df * PI.sqrt() / ratio).ln() / -df + 0.5 * df.ln();
+        t = far.exp();
+    }
     let (mut lo, mut hi) = (0.0_f64, f64::INFINITY);
     for _ in 0..200 {
         if t.is_infinite() {
             return t;
         }
-        let tail = sf(t, df);
+        let tail = 0.5 * tails(t, df, || ratio);
         if tail > p {
             lo = lo.max(t);
         } else {
             hi = hi.min(t);
         }
         // d ln sf / d ln t = −t·pdf/sf
-        let slope = -t * pdf(t, df) / tail;
+        let slope = -t * density(t, df, ratio) / tail;
         let step = (p.ln() - tail.ln()) / slope;
         let mut next = t * step.exp();
         // Newton near the answer doubles its digits: after a step of 1e-9 there are no more.

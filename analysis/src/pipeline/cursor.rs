@@ -22,7 +22,7 @@ use super::object_reader::ObjectReader;
 use super::questions::{NONE, Questions, Slot};
 
 /// Rows decoded at a time. Larger batches gain no speed and cost memory in every open file.
-const BATCH_ROWS: usize = 4096;
+const BATCH_ROWS: usize = 8192;
 
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -157,6 +157,12 @@ fn meanings(
         let row = env * unit_types.len() + unit_type;
         table.get(row * names.len() + name).copied().unwrap_or(NONE)
     };
+    if environments.is_uniform() && unit_types.is_uniform() && names.words.null_count() == 0 {
+        return Ok(names
+            .keys()
+            .map(|name| name.map_or(NONE, |name| meaning(0, 0, name)))
+            .collect());
+    }
     let rows = environments.keys().zip(unit_types.keys()).zip(names.keys());
     Ok(rows
         .map(|((env, unit_type), name)| match (env, unit_type, name) {
@@ -188,6 +194,11 @@ impl Words {
 
     fn iter(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(Option::unwrap_or_default)
+    }
+
+    /// Whether every row has the one word that there is.
+    fn is_uniform(&self) -> bool {
+        self.len() == 1 && self.words.null_count() == 0
     }
 
     /// Index of each row's word; none where there is none.

@@ -1,7 +1,5 @@
 //! Committing to the log of files: claim the next number, or read on and try again.
 
-use std::sync::Arc;
-
 use futures::TryStreamExt;
 use jiff::SignedDuration;
 use object_store::path::Path;
@@ -65,9 +63,12 @@ impl Lake {
             };
             let number = manifest.number;
             if self.claim(&manifest).await? {
-                let snapshot = self.snapshot().await?;
-                if number.is_multiple_of(CHECKPOINT_EVERY) && snapshot.number == number {
-                    self.checkpoint(&snapshot, manifest.committed_at).await;
+                if number.is_multiple_of(CHECKPOINT_EVERY) {
+                    // Not a new snapshot: another collector may be a number further already.
+                    let now = manifest.committed_at;
+                    let mut committed = Snapshot::clone(&snapshot);
+                    committed.apply(manifest);
+                    self.checkpoint(committed, now).await;
                 }
                 return Ok(CommitOutcome::Committed(number));
             }
@@ -105,8 +106,7 @@ impl Lake {
     }
 
     /// Sums the log up, so that a new reader need not read all of it. Failing here harms nobody.
-    async fn checkpoint(&self, snapshot: &Arc<Snapshot>, now: jiff::Timestamp) {
-        let mut snapshot = Snapshot::clone(snapshot);
+    async fn checkpoint(&self, mut snapshot: Snapshot, now: jiff::Timestamp) {
         snapshot.forget_removed_before(now.saturating_sub(REMOVED_KEPT).unwrap_or(now));
         let number = snapshot.number;
         if let Err(error) = self.write_checkpoint(&snapshot).await {

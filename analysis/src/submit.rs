@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use serde::Deserialize;
 use url::Url;
 
 use crate::report::ReportBatch;
@@ -55,6 +56,10 @@ impl Submitter {
         let response = request.send().await.context("POST /api/v1/reports")?;
         let status = response.status();
         if status.is_success() {
+            let answer: Answer = response.json().await.unwrap_or_default();
+            if !answer.skipped.is_empty() {
+                tracing::warn!(project, skipped = ?answer.skipped, "reports were not kept");
+            }
             return Ok(());
         }
         let body = response.text().await.unwrap_or_default();
@@ -63,6 +68,13 @@ impl Submitter {
             status.is_server_error() || status == reqwest::StatusCode::TOO_MANY_REQUESTS;
         Err(if transient { Failure::Transient(error) } else { Failure::Refused(error) })
     }
+}
+
+/// What became of a batch, as far as it matters here.
+#[derive(Debug, Default, Deserialize)]
+struct Answer {
+    #[serde(default)]
+    skipped: Vec<serde_json::Value>,
 }
 
 enum Failure {

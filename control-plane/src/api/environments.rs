@@ -112,7 +112,7 @@ pub(crate) async fn get_environment(
 
 /// Changes an environment by a JSON Merge Patch.
 #[utoipa::path(patch, path = "/environments/{id}", tag = "environments",
-    params(("If-Match" = String, Header, description = "`ETag` of the version that is changed")),
+    params(RequiredIfMatch),
     request_body(content = EnvironmentDefinition, content_type = "application/merge-patch+json"),
     responses((status = 200, body = Environment), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn patch_environment(

@@ -93,7 +93,7 @@ pub(crate) async fn get_experiment(
 /// Changes an experiment by a JSON Merge Patch. What would deal units anew is fixed once it has started;
 /// traffic and weights move as few units as they can.
 #[utoipa::path(patch, path = "/experiments/{id}", tag = "experiments",
-    params(("If-Match" = String, Header, description = "`ETag` of the version that is changed")),
+    params(RequiredIfMatch),
     request_body(content = ExperimentDefinition, content_type = "application/merge-patch+json"),
     responses((status = 200, body = Experiment), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn patch_experiment(
@@ -113,6 +113,7 @@ pub(crate) async fn patch_experiment(
 
 /// Defines an experiment again as an earlier version did, under the same rules as a patch.
 #[utoipa::path(post, path = "/experiments/{id}/rollback", tag = "experiments", request_body = RollbackRequest,
+    params(IfMatch),
     responses((status = 200, body = Experiment), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn roll_back_experiment(
     State(state): State<AppState>,
@@ -162,7 +163,7 @@ async fn replace(
 
 /// Deletes a draft.
 #[utoipa::path(delete, path = "/experiments/{id}", tag = "experiments",
-    params(("If-Match" = String, Header, description = "`ETag` of the version that is deleted")),
+    params(RequiredIfMatch),
     responses((status = 204), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn delete_experiment(
     State(state): State<AppState>,

@@ -141,7 +141,7 @@ pub(crate) async fn get_flag(
 
 /// Changes a flag by a JSON Merge Patch; `{"enabled": false}` is the kill switch.
 #[utoipa::path(patch, path = "/flags/{key}", tag = "flags",
-    params(("If-Match" = String, Header, description = "`ETag` of the version that is changed")),
+    params(RequiredIfMatch),
     request_body(content = FlagDefinition, content_type = "application/merge-patch+json"),
     responses((status = 200, body = Flag), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn patch_flag(
@@ -156,6 +156,7 @@ pub(crate) async fn patch_flag(
 
 /// Serves the off variant to everyone, whatever the version.
 #[utoipa::path(post, path = "/flags/{key}/kill", tag = "flags",
+    params(IfMatch),
     responses((status = 200, body = Flag), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn kill_flag(
     State(state): State<AppState>,
@@ -186,6 +187,7 @@ async fn apply(
 
 /// Defines a flag again as an earlier version did.
 #[utoipa::path(post, path = "/flags/{key}/rollback", tag = "flags", request_body = RollbackRequest,
+    params(IfMatch),
     responses((status = 200, body = Flag), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn roll_back_flag(
     State(state): State<AppState>,
@@ -234,6 +236,7 @@ fn require_active(flag: &Versioned<FlagDefinition>) -> Result<(), ApiError> {
 
 /// Puts a flag away; clients that still ask for it get their own default.
 #[utoipa::path(post, path = "/flags/{key}/archive", tag = "flags",
+    params(IfMatch),
     responses((status = 200, body = Flag), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn archive_flag(
     State(state): State<AppState>,

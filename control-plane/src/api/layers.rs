@@ -1,27 +1,20 @@
 //! Layers: randomisation spaces that experiments share.
 
-use super::answer::ListOf;
 use super::experiment_view::Pairs;
-use super::history::Version;
-use super::shared::{self, Shared, Surroundings};
+use super::shared::{Shared, Surroundings};
+use super::shared_handlers::shared_handlers;
 use super::views::Layer;
-use crate::api::history::RollbackRequest;
 use crate::definition::{
     ExperimentDefinition, LayerDefinition, LifecycleStatus, Share, salt, schema,
 };
 use crate::error::{ApiError, ProblemDocument, Problems};
-use crate::http::{
-    Body, IfMatch, InEnvironment, InProject, ListQuery, MergePatch, NoQuery, PathKey, Query,
-    RequiredIfMatch,
-};
+use crate::http::{InEnvironment, NoQuery, PathKey};
 use crate::lifecycle::allocation;
 use crate::state::AppState;
 use crate::store::resource;
 use crate::validate::{shared as shared_rules, usage};
 use axum::Json;
 use axum::extract::State;
-use axum::http::Uri;
-use axum::response::Response;
 use eval_core::source::BucketRange;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -61,95 +54,30 @@ impl Shared for LayerDefinition {
     }
 }
 
-/// Creates a layer.
-#[utoipa::path(post, path = "/layers", tag = "layers", request_body = LayerDefinition,
-    responses((status = 201, body = Layer), (status = "4XX", body = ProblemDocument)))]
-pub(crate) async fn create_layer(
-    State(state): State<AppState>,
-    scope: InProject,
-    body: Body<LayerDefinition>,
-) -> Result<Response, ApiError> {
-    shared::create(&state, &scope, body).await
-}
-
-/// Lists layers, sorted by name.
-#[utoipa::path(get, path = "/layers", tag = "layers", params(ListQuery),
-    responses((status = 200, body = ListOf<Layer>), (status = "4XX", body = ProblemDocument)))]
-pub(crate) async fn list_layers(
-    State(state): State<AppState>,
-    scope: InProject,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
-) -> Result<Response, ApiError> {
-    shared::list::<LayerDefinition>(&state, &scope, &query, &uri).await
-}
-
-/// Answers a layer by its name or id.
-#[utoipa::path(get, path = "/layers/{name}", tag = "layers",
-    responses((status = 200, body = Layer), (status = "4XX", body = ProblemDocument)))]
-pub(crate) async fn get_layer(
-    State(state): State<AppState>,
-    scope: InProject,
-    PathKey(key): PathKey,
-    _: NoQuery,
-) -> Result<Response, ApiError> {
-    shared::get::<LayerDefinition>(&state, &scope, &key).await
-}
-
-/// Changes a layer by a JSON Merge Patch.
-#[utoipa::path(patch, path = "/layers/{name}", tag = "layers",
-    params(("If-Match" = String, Header, description = "`ETag` of the version that is changed")),
-    request_body(content = LayerDefinition, content_type = "application/merge-patch+json"),
-    responses((status = 200, body = Layer), (status = "4XX", body = ProblemDocument)))]
-pub(crate) async fn patch_layer(
-    State(state): State<AppState>,
-    scope: InProject,
-    PathKey(key): PathKey,
-    RequiredIfMatch(condition): RequiredIfMatch,
-    patch: MergePatch,
-) -> Result<Response, ApiError> {
-    shared::patch::<LayerDefinition>(&state, &scope, &key, &condition, patch).await
-}
-
-/// Deletes a layer that nothing uses.
-#[utoipa::path(delete, path = "/layers/{name}", tag = "layers",
-    params(("If-Match" = String, Header, description = "`ETag` of the version that is deleted")),
-    responses((status = 204), (status = "4XX", body = ProblemDocument)))]
-pub(crate) async fn delete_layer(
-    State(state): State<AppState>,
-    scope: InProject,
-    PathKey(key): PathKey,
-    RequiredIfMatch(condition): RequiredIfMatch,
-    _: NoQuery,
-) -> Result<Response, ApiError> {
-    shared::delete::<LayerDefinition>(&state, &scope, &key, &condition).await
-}
-
-/// Lists the changes of a layer, newest first.
-#[utoipa::path(get, path = "/layers/{name}/history", tag = "layers", params(ListQuery),
-    responses((status = 200, body = ListOf<Version>), (status = "4XX", body = ProblemDocument)))]
-pub(crate) async fn list_layer_history(
-    State(state): State<AppState>,
-    scope: InProject,
-    PathKey(key): PathKey,
-    Query(query): Query<ListQuery>,
-    uri: Uri,
-) -> Result<Response, ApiError> {
-    shared::history::<LayerDefinition>(&state, &scope, &key, &query, &uri).await
-}
-
-/// Defines a layer again as an earlier version did.
-#[utoipa::path(post, path = "/layers/{name}/rollback", tag = "layers", request_body = RollbackRequest,
-    responses((status = 200, body = Layer), (status = "4XX", body = ProblemDocument)))]
-pub(crate) async fn roll_back_layer(
-    State(state): State<AppState>,
-    scope: InProject,
-    PathKey(key): PathKey,
-    condition: IfMatch,
-    body: Body<RollbackRequest>,
-) -> Result<Response, ApiError> {
-    let version = body.complete()?.version;
-    shared::roll_back::<LayerDefinition>(&state, &scope, &key, &condition, version).await
+shared_handlers! {
+    LayerDefinition => Layer, tag = "layers";
+    "/layers" {
+        /// Creates a layer.
+        post = create_layer;
+        /// Lists layers, sorted by name.
+        get = list_layers;
+    }
+    "/layers/{name}" {
+        /// Answers a layer by its name or id.
+        get = get_layer;
+        /// Changes a layer by a JSON Merge Patch.
+        patch = patch_layer;
+        /// Deletes a layer that nothing uses.
+        delete = delete_layer;
+    }
+    "/layers/{name}/history" {
+        /// Lists the changes of a layer, newest first.
+        get = list_layer_history;
+    }
+    "/layers/{name}/rollback" {
+        /// Defines a layer again as an earlier version did.
+        post = roll_back_layer;
+    }
 }
 
 /// Who holds which buckets of a layer in one environment.

@@ -8,6 +8,7 @@ pub(crate) mod environments;
 pub(crate) mod sdk_keys;
 pub(crate) mod api_tokens;
 pub(crate) mod shared;
+pub(crate) mod shared_handlers;
 pub(crate) mod layers;
 pub(crate) mod holdouts;
 pub(crate) mod segments;

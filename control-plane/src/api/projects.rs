@@ -82,7 +82,7 @@ pub(crate) async fn get_project(
 
 /// Changes a project by a JSON Merge Patch.
 #[utoipa::path(patch, path = "/projects/{name}", tag = "projects",
-    params(("If-Match" = String, Header, description = "`ETag` of the version that is changed")),
+    params(RequiredIfMatch),
     request_body(content = ProjectDefinition, content_type = "application/merge-patch+json"),
     responses((status = 200, body = Project), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn patch_project(

@@ -82,6 +82,7 @@ impl<'s> Moving<'s> {
 
 /// Starts a draft, now or at its `start_at`.
 #[utoipa::path(post, path = "/experiments/{id}/start", tag = "experiments", request_body = Option<StartRequest>,
+    params(IfMatch),
     responses((status = 200, body = Experiment), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn start_experiment(
     State(state): State<AppState>,
@@ -125,6 +126,7 @@ fn check_startable(
 
 /// Stops enrolling for a while.
 #[utoipa::path(post, path = "/experiments/{id}/pause", tag = "experiments",
+    params(IfMatch),
     responses((status = 200, body = Experiment), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn pause_experiment(
     State(state): State<AppState>,
@@ -141,6 +143,7 @@ pub(crate) async fn pause_experiment(
 
 /// Enrols again.
 #[utoipa::path(post, path = "/experiments/{id}/resume", tag = "experiments",
+    params(IfMatch),
     responses((status = 200, body = Experiment), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn resume_experiment(
     State(state): State<AppState>,
@@ -157,6 +160,7 @@ pub(crate) async fn resume_experiment(
 
 /// Ends an experiment for good, and ships a variant to everyone if one is named.
 #[utoipa::path(post, path = "/experiments/{id}/complete", tag = "experiments", request_body = Option<CompleteRequest>,
+    params(IfMatch),
     responses((status = 200, body = Experiment), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn complete_experiment(
     State(state): State<AppState>,
@@ -179,6 +183,7 @@ pub(crate) async fn complete_experiment(
 
 /// Puts a draft or a completed experiment away.
 #[utoipa::path(post, path = "/experiments/{id}/archive", tag = "experiments",
+    params(IfMatch),
     responses((status = 200, body = Experiment), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn archive_experiment(
     State(state): State<AppState>,

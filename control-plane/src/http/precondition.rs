@@ -5,6 +5,10 @@ use crate::store::{Resource, Versioned};
 use axum::extract::FromRequestParts;
 use axum::http::{HeaderValue, header, request::Parts};
 use serde_json::json;
+use utoipa::IntoParams;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 /// The strong entity tag of a version.
 pub(crate) fn etag(version: i64) -> HeaderValue {
@@ -43,6 +47,12 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
     }
 }
 
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![described(Required::False)]
+    }
+}
+
 /// `If-Match`, where it is required.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RequiredIfMatch(pub(crate) IfMatch);
@@ -57,4 +67,21 @@ impl<S: Sync> FromRequestParts<S> for RequiredIfMatch {
         }
         Ok(Self(condition))
     }
+}
+
+impl IntoParams for RequiredIfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![described(Required::True)]
+    }
+}
+
+/// The header's entry in the API's description.
+fn described(required: Required) -> Parameter {
+    ParameterBuilder::new()
+        .name("If-Match")
+        .parameter_in(ParameterIn::Header)
+        .required(required)
+        .description(Some("`ETag` of the version that the change is meant for"))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
 }

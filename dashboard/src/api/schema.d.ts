@@ -3029,7 +3029,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is changed */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -3256,7 +3256,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is deleted */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -3290,7 +3290,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is changed */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -3330,6 +3330,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */
@@ -3366,6 +3368,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */
@@ -3449,6 +3453,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */
@@ -3522,6 +3528,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */
@@ -3558,6 +3566,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */
@@ -3598,6 +3608,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */
@@ -3751,7 +3763,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is changed */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -3791,6 +3803,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */
@@ -3870,6 +3884,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */
@@ -3906,6 +3922,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */
@@ -4059,7 +4077,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is deleted */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -4093,7 +4111,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is changed */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -4176,6 +4194,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */
@@ -4329,7 +4349,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is deleted */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -4363,7 +4383,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is changed */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -4480,6 +4500,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */
@@ -4633,7 +4655,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is deleted */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -4667,7 +4689,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is changed */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -4750,6 +4772,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */
@@ -4921,7 +4945,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is changed */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -5372,7 +5396,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is deleted */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -5406,7 +5430,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
-                /** @description `ETag` of the version that is changed */
+                /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -5489,6 +5513,8 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
                 /** @description Environment by name or id; `production` when absent. */

@@ -32,6 +32,9 @@ export interface SharedAxis {
 /** Room left and right of the drawing, so that caps and arrows are not cut. Pixels. */
 const PADDING = 16;
 
+/** Pixels that a tick and its label need. */
+const TICK_ROOM = 56;
+
 /** An interval that reaches this many times farther than the median one is an outlier. */
 const OUTLIER_FACTOR = 4;
 
@@ -67,7 +70,12 @@ export function sharedAxis(intervals: readonly DrawnInterval[], width: number): 
   const scale = scaleLinear()
     .domain(domain)
     .range([PADDING, width - PADDING]);
-  return { domain, width, ticks: scale.ticks(4), place: (value) => scale(value) };
+  return {
+    domain,
+    width,
+    ticks: scale.ticks(Math.max(2, Math.floor((width - 2 * PADDING) / TICK_ROOM))),
+    place: (value) => scale(value),
+  };
 }
 
 /** Where one interval lands on the axis. */

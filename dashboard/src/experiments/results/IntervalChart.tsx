@@ -3,7 +3,7 @@ import { formatPercent } from "../../lib/format";
 import { verdictLook, type Row } from "./scorecard";
 
 /** Pixels. */
-export const CHART_WIDTH = 228;
+export const CHART_WIDTH = 176;
 const ROW_HEIGHT = 34;
 const AXIS_HEIGHT = 22;
 const BAR_HEIGHT = 12;

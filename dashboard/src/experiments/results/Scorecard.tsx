@@ -75,6 +75,21 @@ function Value({ kind, variant }: { kind: MetricKind; variant: VariantResult }) 
   );
 }
 
+/** A name that may break after its underscores. */
+function Broken({ name }: { name: string }) {
+  const parts = name.split(/(?<=_)/);
+  return (
+    <div>
+      {parts.map((part, at) => (
+        <Fragment key={at}>
+          {part}
+          <wbr />
+        </Fragment>
+      ))}
+    </div>
+  );
+}
+
 interface RowCellsProps {
   row: Row;
   axis: ReturnType<typeof sharedAxis>;
@@ -138,7 +153,7 @@ export function Scorecard({ groups, results }: { groups: Group[]; results: Resul
         </Text>
       </Line>
       <div className="table-scroll" tabIndex={0} role="region" aria-label="Scorecard, scrolls sideways">
-        <Table verticalSpacing="xs" horizontalSpacing="xs" miw={980}>
+        <Table verticalSpacing="xs" horizontalSpacing="xs" miw={900}>
           <Table.Thead>
             <Table.Tr>
               <Table.Th scope="col">Metric</Table.Th>
@@ -182,8 +197,8 @@ export function Scorecard({ groups, results }: { groups: Group[]; results: Resul
                       data-testid={`row-${metric}-${row.treatment.variant}`}
                     >
                       {index === 0 && (
-                        <Table.Th scope="row" rowSpan={metricRows.length} style={{ verticalAlign: "top" }}>
-                          <div>{metric}</div>
+                        <Table.Th scope="row" rowSpan={metricRows.length} className="metric-name">
+                          <Broken name={metric} />
                           <Text component="div" size="xs" c="dimmed" fw={400}>
                             <Icon name={lowerIsBetter ? "down" : "up"} size={10} /> {kind},{" "}
                             {lowerIsBetter ? "lower" : "higher"} is better

@@ -12,6 +12,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::traces::Traces;
+
 /// How to log.
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
@@ -39,8 +41,12 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Installs the log for the whole process.
-pub(crate) fn start(args: &LogArgs, default_filter: &str) -> anyhow::Result<()> {
+/// Installs the log for the whole process, and the way of spans to the traces.
+pub(crate) fn start(
+    args: &LogArgs,
+    default_filter: &str,
+    traces: Option<&Traces>,
+) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(args.filter.as_deref().unwrap_or(default_filter))
         .context("--log is no filter")?;
     let json = match args.log_format {
@@ -71,6 +77,10 @@ pub(crate) fn start(args: &LogArgs, default_filter: &str) -> anyhow::Result<()> 
             )
         }
     };
-    tracing_subscriber::registry().with(on_stderr).with(in_file).init();
+    tracing_subscriber::registry()
+        .with(traces.map(Traces::layer))
+        .with(on_stderr)
+        .with(in_file)
+        .init();
     Ok(())
 }

@@ -9,6 +9,7 @@
 
 mod console;
 mod logging;
+mod traces;
 mod prometheus;
 mod settings_file;
 mod shutdown;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 
 use crate::commands::Cli;
+use crate::traces::Traces;
 
 /// Scans of the lake allocate and free large buffers on many threads; the system's allocator keeps
 /// them apart and its memory only grows.
@@ -42,7 +44,11 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<()> {
     let command = settings_file::apply(Cli::command(), std::env::args_os())?;
     let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
-    logging::start(&cli.logging, cli.command.default_log_filter())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let traces = {
+        let _inside = runtime.enter();
+        Traces::start(&cli.traces)?
+    };
+    logging::start(&cli.logging, cli.command.default_log_filter(), traces.as_ref())?;
     runtime.block_on(cli.command.run())
 }

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::logging::LogArgs;
+use crate::traces::TraceArgs;
 
 pub(crate) use secret::Secret;
 
@@ -31,6 +32,9 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     pub(crate) logging: LogArgs,
+
+    #[command(flatten)]
+    pub(crate) traces: TraceArgs,
 
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -3,6 +3,7 @@
 mod collector;
 mod server;
 mod settings;
+mod span;
 mod store;
 
 pub use server::{run, serve};

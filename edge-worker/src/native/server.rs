@@ -11,9 +11,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use futures::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::collector::Collector;
 use super::settings::Settings;
+use super::span;
 use super::store::ConfigSource;
 use crate::request::{Headers, MAX_EVENTS_BODY_BYTES, Request};
 use crate::response::{Answer, Problem};
@@ -126,7 +128,9 @@ async fn answer(State(edge): State<Arc<Edge>>, request: axum::extract::Request) 
         );
     };
     let began = Instant::now();
-    let answer = decide(&edge, &parts, body, body_too_large).await;
+    let span = span::of(&parts);
+    let answer = decide(&edge, &parts, body, body_too_large).instrument(span.clone()).await;
+    span::answered(&span, answer.status);
     metrics::counter!("edge_requests_total", "status" => answer.status.to_string()).increment(1);
     metrics::histogram!("edge_request_seconds").record(began.elapsed());
     response(answer)

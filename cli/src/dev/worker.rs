@@ -1,9 +1,11 @@
 //! The edge Worker on this machine: wrangler, which runs workerd, as a child process that is started
 //! again when it ends by itself.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -97,11 +99,9 @@ impl WorkerProcess {
             .args(["--port", &self.address.port().to_string(), "--inspector-port", "0"])
             .arg("--persist-to")
             .arg(&folder)
-            .args(["--show-interactive-dev-session=false", "--log-level", "warn"]);
-        for (name, value) in &self.variables {
-            command.args(["--var", &format!("{name}:{value}")]);
-        }
-        command
+            .args(["--show-interactive-dev-session=false", "--log-level", "warn"])
+            .arg("--env-file")
+            .arg(self.write_variables(&folder)?)
             .current_dir(&self.root)
             // The Worker is built; no questions, no reports about use, no look for a newer version, no call
             // that asks Cloudflare where this machine is.
@@ -126,6 +126,22 @@ impl WorkerProcess {
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let group = group.context("the edge Worker ended at once")?;
         Ok(Running { child, group, _leash: leash })
+    }
+
+    /// The variables in a file that only this user reads: what stands on a command line, everybody on the machine sees.
+    fn write_variables(&self, folder: &Path) -> anyhow::Result<PathBuf> {
+        let path = folder.join("variables.env");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(|| path.display().to_string())?;
+        for (name, value) in &self.variables {
+            writeln!(file, "{name}=\"{value}\"")?;
+        }
+        Ok(path)
     }
 
     /// Where wrangler and workerd say what they do.

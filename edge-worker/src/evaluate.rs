@@ -96,7 +96,7 @@ pub(crate) fn evaluate(
         let mut at = 0;
         evaluation.evaluate_all(|decision| {
             separate(&mut body, at);
-            push_decision(&mut body, decision.key, &decision, None);
+            push_decision(&mut body, decision.key(), &decision, None);
             at += 1;
         });
     }
@@ -198,12 +198,12 @@ pub(crate) fn separate(body: &mut Vec<u8>, at: usize) {
 fn push_decision(body: &mut Vec<u8>, key: &str, decision: &Decision<'_>, steps: Option<&[u8]>) {
     push_json_string(body, key);
     body.extend_from_slice(br#":{"variant":"#);
-    match decision.variant {
+    match decision.variant() {
         Some(variant) => push_json_string(body, variant),
         None => body.extend_from_slice(b"null"),
     }
     body.extend_from_slice(br#","value":"#);
-    body.extend_from_slice(decision.value.unwrap_or("null").as_bytes());
+    body.extend_from_slice(decision.value_bytes().unwrap_or(b"null"));
     body.extend_from_slice(if decision.enrolled {
         br#","enrolled":true"#
     } else {
@@ -230,10 +230,10 @@ pub(crate) fn log_exposure(
     decision: &Decision<'_>,
     now_ms: i64,
 ) {
-    let Some(exposure) = decision.exposure.as_ref().filter(|_| service.config().has_collector)
-    else {
+    if !service.config().has_collector {
         return;
-    };
+    }
+    let Some(exposure) = decision.exposure() else { return };
     let config = held.config.config();
     let units: Vec<(&str, &str)> = config
         .unit_types()
@@ -244,7 +244,7 @@ pub(crate) fn log_exposure(
         &ExposureEvent {
             environment: held.environment.id(),
             units: &units,
-            flag: decision.key,
+            flag: decision.key(),
             experiment: exposure.experiment,
             variant: exposure.variant,
             unit_type: exposure.unit_type,

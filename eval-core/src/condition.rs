@@ -4,14 +4,16 @@ use crate::config::{Span, UnitTypeId};
 use crate::evaluate::Request;
 use crate::explain::{Step, Trace};
 use crate::fingerprint::unit_fingerprint;
-use crate::targeting::{Node, NodeId, Operands, Operator, compare};
+use crate::targeting::{Comparison, Node, NodeId, Operands, Operator, compare};
 
 impl Request<'_> {
     /// Whether a condition is true of the request.
+    #[inline]
     pub(crate) fn holds<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
-        if !T::LISTENS
-            && let Some(known) = self.memo.as_ref().and_then(|memo| memo.condition(id))
-        {
+        if T::LISTENS || self.memo.is_none() {
+            return self.work_out(id, trace);
+        }
+        if let Some(known) = self.memo.as_ref().and_then(|memo| memo.condition(id)) {
             return known;
         }
         let holds = self.work_out(id, trace);
@@ -21,9 +23,13 @@ impl Request<'_> {
         holds
     }
 
-    pub(crate) fn work_out<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
+    fn work_out<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
         let config = self.config;
-        match config.nodes.get(id.0 as usize) {
+        let at = id.0 as usize;
+        if let Some(comparison) = config.comparisons.get(at) {
+            return self.comparison(comparison, trace);
+        }
+        match config.nodes.get(at.saturating_sub(config.comparisons.len())) {
             Some(Node::All(children)) => children
                 .of(&config.children)
                 .iter()
@@ -33,32 +39,31 @@ impl Request<'_> {
                 .iter()
                 .any(|&child| child < id && self.holds(child, trace)),
             Some(Node::Not(child)) => *child < id && !self.holds(*child, trace),
-            Some(Node::Compare(at)) => self.comparison(*at, trace),
             Some(Node::Segment(segment)) => self.segment(id, segment.0, trace),
             Some(Node::Never) | None => false,
         }
     }
 
-    pub(crate) fn comparison<T: Trace>(&mut self, at: u32, trace: &mut T) -> bool {
+    #[inline]
+    fn comparison<T: Trace>(&self, comparison: &Comparison, trace: &mut T) -> bool {
         let config = self.config;
-        let Some(comparison) = config.comparisons.get(at as usize) else { return false };
-        let Some(&attribute) = config.attributes.get(comparison.attribute.0 as usize) else {
+        let Some(attribute) = config.attributes.get(comparison.attribute.0 as usize) else {
             return false;
         };
-        let name = self.name(attribute);
-        let value = self.context.value(name);
+        let value = self.context.value_of(attribute, &config.strings);
         let operator = Operator::from_code(comparison.op);
         let operands = Operands {
             strings: &config.strings,
             patterns: &config.patterns,
-            values: comparison.values.of(&config.literals),
+            texts: comparison.texts.of(&config.texts),
+            literals: comparison.literals.of(&config.literals),
         };
         let matched = match (operator, value) {
             (Some(operator), Some(value)) => compare(operator, value, operands),
             _ => false,
         };
         trace.record(|| Step::Comparison {
-            attribute: name.to_owned(),
+            attribute: self.name(attribute.id).to_owned(),
             op: operator.map_or("unknown", Operator::as_str).to_owned(),
             present: value.is_some(),
             matched,
@@ -66,7 +71,7 @@ impl Request<'_> {
         matched
     }
 
-    pub(crate) fn segment<T: Trace>(&mut self, node: NodeId, at: u32, trace: &mut T) -> bool {
+    fn segment<T: Trace>(&mut self, node: NodeId, at: u32, trace: &mut T) -> bool {
         let config = self.config;
         let Some(segment) = config.segments.get(at as usize) else { return false };
         let unit = self.unit_id(segment.unit_type);

@@ -1,5 +1,6 @@
 //! Everything known about one request: its unit ids, its attributes, its prior assignments.
 
+use crate::strings::{StringTable, Word};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -207,6 +208,24 @@ impl<'r> Context<'r> {
     pub fn unit_id(&self, unit_type: &str) -> Option<&str> {
         let id = self.units.iter().find(|(name, _)| name == unit_type)?.1.as_ref();
         (!id.is_empty() && id.len() <= crate::bucket::MAX_UNIT_BYTES).then_some(id)
+    }
+
+    /// [`Context::unit_id`] of a unit type of the config.
+    #[inline]
+    pub(crate) fn unit_id_of(&self, unit_type: &Word, strings: &StringTable<'_>) -> Option<&str> {
+        let id = self.units.iter().find(|(name, _)| unit_type.is(name, strings))?.1.as_ref();
+        (!id.is_empty() && id.len() <= crate::bucket::MAX_UNIT_BYTES).then_some(id)
+    }
+
+    /// [`Context::value`] of an attribute of the config.
+    #[inline]
+    pub(crate) fn value_of(
+        &self,
+        attribute: &Word,
+        strings: &StringTable<'_>,
+    ) -> Option<&AttributeValue<'r>> {
+        let value = &self.attributes.iter().find(|(name, _)| attribute.is(name, strings))?.1;
+        (!matches!(value, AttributeValue::Opaque)).then_some(value)
     }
 
     /// The value of an attribute, unless it is missing or [`AttributeValue::Opaque`].

@@ -1,5 +1,7 @@
 //! What evaluation answers.
 
+use crate::config::{CompiledConfig, Experiment, Variant};
+use crate::strings::StringId;
 use std::fmt;
 
 /// Why this variant. The set is closed: every input gets one of these.
@@ -149,33 +151,129 @@ pub struct Exposure<'c> {
 }
 
 /// The answer for one key.
-#[derive(Clone, Copy, Debug, PartialEq)]
+///
+/// It knows names and values by their places in the config and looks them up when asked, so that a pass over thousands of
+/// keys reads only what its caller reads.
+#[derive(Clone, Copy)]
 pub struct Decision<'c> {
-    /// The key, as the config has it; empty when nothing has the key that was asked for.
-    pub key: &'c str,
-    /// The variant that is served. `None` leaves the caller with its default.
-    pub variant: Option<&'c str>,
-    /// The variant's value as serialized JSON.
-    pub value: Option<&'c str>,
-    /// Whether the unit takes part in an experiment.
-    pub enrolled: bool,
+    config: Option<&'c CompiledConfig<'c>>,
+    key: StringId,
+    variant: Option<Variant>,
+    part: Option<Part<'c>>,
     /// Why.
     pub reason: Reason<'c>,
-    /// What to log; there exactly when `enrolled` is true.
-    pub exposure: Option<Exposure<'c>>,
+    /// Whether the unit takes part in an experiment.
+    pub enrolled: bool,
     /// Whether the key is an experiment's (as opposed to a flag's).
     pub is_experiment: bool,
 }
 
-impl Decision<'_> {
+/// A unit's part in an experiment.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'c> {
+    pub(crate) experiment: &'c Experiment,
+    pub(crate) unit: UnitText<'c>,
+    /// Bucket in the experiment's own space.
+    pub(crate) bucket: u16,
+}
+
+impl<'c> Decision<'c> {
     /// The answer for a key that nothing has.
     pub const NOT_FOUND: Self = Self {
-        key: "",
+        config: None,
+        key: StringId(0),
         variant: None,
-        value: None,
-        enrolled: false,
+        part: None,
         reason: Reason::NotFound,
-        exposure: None,
+        enrolled: false,
         is_experiment: false,
     };
+
+    /// A unit takes part only with a variant.
+    #[inline]
+    pub(crate) fn new(
+        config: &'c CompiledConfig<'c>,
+        key: StringId,
+        variant: Option<Variant>,
+        part: Option<Part<'c>>,
+        reason: Reason<'c>,
+        is_experiment: bool,
+    ) -> Self {
+        let part = part.filter(|_| variant.is_some());
+        Self {
+            config: Some(config),
+            key,
+            variant,
+            part,
+            reason,
+            enrolled: part.is_some(),
+            is_experiment,
+        }
+    }
+
+    /// The key, as the config has it; empty when nothing has the key that was asked for.
+    pub fn key(&self) -> &'c str {
+        self.config.map_or("", |config| config.strings.get(self.key))
+    }
+
+    /// The variant that is served. `None` leaves the caller with its default.
+    pub fn variant(&self) -> Option<&'c str> {
+        Some(self.config?.strings.get(self.variant?.name))
+    }
+
+    /// The variant's value as serialized JSON.
+    pub fn value(&self) -> Option<&'c str> {
+        Some(self.config?.strings.get(self.variant?.value))
+    }
+
+    /// The bytes of [`Decision::value`], for writing them into an answer: unlike the text, they are found without being read.
+    pub fn value_bytes(&self) -> Option<&'c [u8]> {
+        Some(self.config?.strings.bytes(self.variant?.value))
+    }
+
+    /// What to log; there exactly when `enrolled` is true.
+    pub fn exposure(&self) -> Option<Exposure<'c>> {
+        let config = self.config?;
+        let part = self.part?;
+        let experiment = part.experiment;
+        Some(Exposure {
+            experiment: config.strings.get(experiment.key),
+            variant: self.variant()?,
+            unit_type: config
+                .unit_types
+                .get(usize::from(experiment.unit_type.0))
+                .map_or("", |name| config.strings.get(name.id)),
+            unit: part.unit,
+            layer: experiment
+                .layer()
+                .and_then(|id| config.layer(id))
+                .map_or("", |layer| config.strings.get(layer.key)),
+            bucket: part.bucket,
+        })
+    }
+}
+
+/// Decisions are equal that say the same, of whichever config.
+impl PartialEq for Decision<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+            && self.variant() == other.variant()
+            && self.value() == other.value()
+            && self.reason == other.reason
+            && self.exposure() == other.exposure()
+            && self.is_experiment == other.is_experiment
+    }
+}
+
+impl fmt::Debug for Decision<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decision")
+            .field("key", &self.key())
+            .field("variant", &self.variant())
+            .field("value", &self.value())
+            .field("reason", &self.reason)
+            .field("exposure", &self.exposure())
+            .field("is_experiment", &self.is_experiment)
+            .finish()
+    }
 }

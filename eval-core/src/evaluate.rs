@@ -3,9 +3,9 @@
 //! The order of the steps is the specification's; each step that says no gives its reason, and whoever is not enrolled gets
 //! control's value. Nothing here can fail: an input that makes no sense, or an entry that is damaged, ends in a decision.
 
-use crate::config::{CompiledConfig, Experiment, Span, Target, UnitTypeId, Variant};
+use crate::config::{CompiledConfig, Experiment, Target, UnitTypeId, Variants};
 use crate::context::Context;
-use crate::decision::{Decision, Exposure};
+use crate::decision::{Decision, Part};
 use crate::experiment::Outcome;
 use crate::explain::{NoTrace, Step, Trace};
 use crate::fingerprint::Fingerprint;
@@ -53,7 +53,7 @@ impl<'c> Request<'c> {
     pub fn evaluate(&mut self, key: &str) -> Decision<'c> {
         self.budget = PREREQUISITE_BUDGET;
         match self.find(key) {
-            Some(entry) => self.decide(entry, &mut NoTrace),
+            Some(entry) => self.decide_untraced(entry),
             None => Decision::NOT_FOUND,
         }
     }
@@ -63,7 +63,7 @@ impl<'c> Request<'c> {
         self.remember();
         for entry in 0..u32::try_from(self.config.entries.len()).unwrap_or(u32::MAX) {
             self.budget = PREREQUISITE_BUDGET;
-            take(self.decide(entry, &mut NoTrace));
+            take(self.decide_untraced(entry));
         }
     }
 
@@ -85,13 +85,14 @@ impl<'c> Request<'c> {
         (decision, steps)
     }
 
+    #[inline]
     pub(crate) fn find(&self, key: &str) -> Option<u32> {
         let config = self.config;
-        config.index.find(key, |at| {
+        config.index.find(key.as_bytes(), |at| {
             config
                 .entries
                 .get(at as usize)
-                .is_some_and(|entry| config.strings.get(entry.key) == key)
+                .is_some_and(|entry| config.strings.bytes(entry.key) == key.as_bytes())
         })
     }
 
@@ -99,64 +100,47 @@ impl<'c> Request<'c> {
         self.config.strings.get(id)
     }
 
+    /// Not generic, so that it is compiled in this crate, whoever calls it.
+    fn decide_untraced(&mut self, entry: u32) -> Decision<'c> {
+        self.decide(entry, &mut NoTrace)
+    }
+
     pub(crate) fn decide<T: Trace>(&mut self, entry: u32, trace: &mut T) -> Decision<'c> {
         let config = self.config;
         let Some(entry) = config.entries.get(entry as usize) else { return Decision::NOT_FOUND };
-        let key = self.name(entry.key);
-        match entry.target {
+        match entry.target() {
             Target::Experiment(id) => match config.experiments.get(id as usize) {
                 Some(experiment) => {
                     let outcome = self.experiment(experiment, trace);
-                    self.experiment_decision(key, experiment, outcome, true)
+                    self.experiment_decision(entry.key, experiment, outcome, true)
                 }
                 None => Decision::NOT_FOUND,
             },
             Target::Flag(id) => match config.flags.get(id as usize) {
-                Some(flag) => self.flag(key, flag, trace),
+                Some(flag) => self.flag(entry.key, flag, trace),
                 None => Decision::NOT_FOUND,
             },
         }
     }
 
+    #[inline]
     pub(crate) fn experiment_decision(
         &self,
-        key: &'c str,
+        key: StringId,
         experiment: &'c Experiment,
         outcome: Outcome<'c>,
         is_experiment: bool,
     ) -> Decision<'c> {
-        let variant = self.variant(experiment.variants, outcome.variant);
-        let name = variant.map(|v| self.name(v.key));
-        let exposure = match (name, outcome.enrolled) {
-            (Some(variant), Some(unit)) => Some(Exposure {
-                experiment: self.name(experiment.key),
-                variant,
-                unit_type: self.unit_type_name(experiment.unit_type),
-                unit,
-                layer: experiment
-                    .layer
-                    .and_then(|id| self.config.layer(id))
-                    .map_or("", |layer| self.name(layer.key)),
-                bucket: outcome.bucket,
-            }),
-            _ => None,
-        };
-        Decision {
-            key,
-            variant: name,
-            value: variant.map(|v| self.name(v.value)),
-            enrolled: exposure.is_some(),
-            reason: outcome.reason,
-            exposure,
-            is_experiment,
-        }
+        let variant = self.config.variant(experiment.variants, outcome.variant);
+        let part = outcome.enrolled.map(|unit| Part { experiment, unit, bucket: outcome.bucket });
+        Decision::new(self.config, key, variant, part, outcome.reason, is_experiment)
     }
 
-    pub(crate) fn variant(&self, variants: Span, at: u16) -> Option<&'c Variant> {
-        variants.of(&self.config.variants).get(usize::from(at))
+    pub(crate) fn variant_name(&self, variants: Variants, at: u16) -> Option<&'c str> {
+        self.config.variant(variants, at).map(|variant| self.name(variant.name))
     }
 
     pub(crate) fn unit_type_name(&self, id: UnitTypeId) -> &'c str {
-        self.config.unit_types.get(usize::from(id.0)).map_or("", |&name| self.name(name))
+        self.config.unit_types.get(usize::from(id.0)).map_or("", |name| self.name(name.id))
     }
 }

@@ -104,7 +104,7 @@ impl<'c> Request<'c> {
             }
         }
         // 7. Targeting.
-        if let Some(condition) = experiment.targeting {
+        if let Some(condition) = experiment.targeting() {
             let matched = self.holds(condition, trace);
             trace.record(|| Step::Targeting { matched });
             if !matched {
@@ -125,8 +125,8 @@ impl<'c> Request<'c> {
             trace.record(|| Step::Prior {
                 frozen: extras.frozen,
                 variant: prior
-                    .and_then(|at| self.variant(experiment.variants, at))
-                    .map(|variant| self.name(variant.key).to_owned()),
+                    .and_then(|at| self.variant_name(experiment.variants, at))
+                    .map(str::to_owned),
             });
             match prior {
                 Some(variant) => {
@@ -147,8 +147,8 @@ impl<'c> Request<'c> {
         trace.record(|| Step::Split {
             bucket,
             variant: owner
-                .and_then(|at| self.variant(experiment.variants, at))
-                .map(|variant| self.name(variant.key).to_owned()),
+                .and_then(|at| self.variant_name(experiment.variants, at))
+                .map(str::to_owned),
         });
         match owner {
             Some(variant) => {
@@ -200,8 +200,8 @@ impl<'c> Request<'c> {
 
     pub(crate) fn prior(&self, experiment: &Experiment) -> Option<u16> {
         let prior = self.context.prior_variant(self.name(experiment.key))?;
-        let variants = experiment.variants.of(&self.config.variants);
-        let position = variants.iter().position(|variant| self.name(variant.key) == prior)?;
+        let names = self.config.names_of(experiment.variants);
+        let position = names.iter().position(|&name| self.name(name) == prior)?;
         u16::try_from(position).ok()
     }
 }

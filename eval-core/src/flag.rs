@@ -1,6 +1,7 @@
 //! The seven steps of a flag, and the requirements that flags and experiments place on each other.
 
 use crate::config::{Flag, RuleServe, Span, Target};
+use crate::strings::StringId;
 use crate::decision::{Decision, Reason};
 use crate::evaluate::Request;
 use crate::explain::{Step, Trace};
@@ -9,23 +10,17 @@ use crate::slots::owner_of;
 impl<'c> Request<'c> {
     pub(crate) fn flag<T: Trace>(
         &mut self,
-        key: &'c str,
+        key: StringId,
         flag: &'c Flag,
         trace: &mut T,
     ) -> Decision<'c> {
-        trace
-            .record(|| Step::Flag { flag: key.to_owned(), enabled: flag.enabled && !flag.damaged });
+        trace.record(|| Step::Flag {
+            flag: self.name(key).to_owned(),
+            enabled: flag.enabled && !flag.damaged,
+        });
         let serve = |this: &Self, variant: u16, reason: Reason<'c>| {
-            let variant = this.variant(flag.variants, variant);
-            Decision {
-                key,
-                variant: variant.map(|v| this.name(v.key)),
-                value: variant.map(|v| this.name(v.value)),
-                enrolled: false,
-                reason,
-                exposure: None,
-                is_experiment: false,
-            }
+            let variant = this.config.variant(flag.variants, variant);
+            Decision::new(this.config, key, variant, None, reason, false)
         };
         // 2. The kill switch.
         if !flag.enabled || flag.damaged {
@@ -50,7 +45,7 @@ impl<'c> Request<'c> {
         {
             let found = self.list_position(flag.unit_type, unit, flag.targets);
             trace.record(|| Step::List {
-                list: format!("targets of {key}"),
+                list: format!("targets of {}", self.name(key)),
                 searchable: self.list_key.is_some(),
                 found: found.is_some(),
             });
@@ -92,12 +87,12 @@ impl<'c> Request<'c> {
                 RuleServe::Split(slots) => {
                     let Some(unit) = unit else { continue };
                     let bucket = self.bucket_of(flag.salt, flag.unit_type, unit);
-                    let owner = owner_of(self.config.runs_of(crate::slots::SlotsId(slots)), bucket);
+                    let owner = owner_of(self.config.runs_of(slots), bucket);
                     trace.record(|| Step::Split {
                         bucket,
                         variant: owner
-                            .and_then(|at| self.variant(flag.variants, at))
-                            .map(|variant| self.name(variant.key).to_owned()),
+                            .and_then(|at| self.variant_name(flag.variants, at))
+                            .map(str::to_owned),
                     });
                     if let Some(variant) = owner {
                         return serve(self, variant, Reason::Split { bucket });
@@ -132,17 +127,15 @@ impl<'c> Request<'c> {
         let config = self.config;
         for row in required.of(&config.prerequisites) {
             let Some(entry) = config.entries.get(row.entry as usize) else { return Some("") };
-            let variants = match entry.target {
+            let variants = match entry.target() {
                 Target::Flag(id) => config.flags.get(id as usize).map(|flag| flag.variants),
                 Target::Experiment(id) => config.experiments.get(id as usize).map(|e| e.variants),
             };
-            let wanted = variants
-                .and_then(|variants| self.variant(variants, row.variant))
-                .map(|variant| self.name(variant.key));
+            let wanted = variants.and_then(|variants| self.variant_name(variants, row.variant));
             let served = match self.budget.checked_sub(1) {
                 Some(left) => {
                     self.budget = left;
-                    self.decide(row.entry, trace).variant
+                    self.decide(row.entry, trace).variant()
                 }
                 None => None,
             };

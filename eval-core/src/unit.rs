@@ -38,7 +38,11 @@ impl<'c> Request<'c> {
     pub(crate) fn unit_id(&self, unit_type: UnitTypeId) -> Option<&'c str> {
         match &self.memo {
             Some(memo) => memo.prepared(unit_type).map(PreparedUnit::text),
-            None => self.context.unit_id(self.unit_type_name(unit_type)),
+            None => {
+                let config = self.config;
+                let name = config.unit_types.get(usize::from(unit_type.0))?;
+                self.context.unit_id_of(name, &config.strings)
+            }
         }
     }
 
@@ -98,6 +102,6 @@ pub(crate) fn prepare<'c>(
     config
         .unit_types
         .iter()
-        .map(|&name| context.unit_id(config.strings.get(name)).and_then(PreparedUnit::new))
+        .map(|name| context.unit_id_of(name, &config.strings).and_then(PreparedUnit::new))
         .collect()
 }

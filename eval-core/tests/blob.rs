@@ -98,7 +98,7 @@ fn a_body_of_nonsense_never_panics_and_damaged_entries_are_inactive() {
             let keys: Vec<String> = config.keys().map(str::to_owned).collect();
             for key in &keys {
                 let decision = request.evaluate(key);
-                assert!(!decision.enrolled || decision.variant.is_some());
+                assert!(!decision.enrolled || decision.variant().is_some());
                 let _ = request.explain(key);
             }
             request.evaluate_all(|_| {});

@@ -33,11 +33,11 @@ fn expect(
     let mut request = Request::new(&config, context, list_key.as_ref(), NOW);
     let decision = request.evaluate(key);
     assert_eq!(
-        (decision.variant, decision.enrolled, decision.reason.as_str()),
+        (decision.variant(), decision.enrolled, decision.reason.as_str()),
         (variant, enrolled, reason)
     );
     assert_eq!(
-        decision.exposure.is_some(),
+        decision.exposure().is_some(),
         enrolled,
         "an exposure exists exactly for enrolled units"
     );
@@ -50,7 +50,7 @@ fn expect(
     );
     let mut bulk = None;
     Request::new(&config, context, list_key.as_ref(), NOW).evaluate_all(|d| {
-        if d.key == key {
+        if d.key() == key {
             bulk = Some(d);
         }
     });
@@ -202,7 +202,7 @@ fn a_switchback_randomises_slices_of_time_of_a_cluster() {
     expect(&source, "surge", &user("u"), Some("control"), false, "no_unit");
     let config = compile(&source).unwrap();
     let context = Context::new().unit("region", "eu");
-    let exposure = Request::new(&config, &context, None, NOW).evaluate("surge").exposure.unwrap();
+    let exposure = Request::new(&config, &context, None, NOW).evaluate("surge").exposure().unwrap();
     assert_eq!((exposure.unit.to_string(), exposure.unit_type), (format!("eu@{slice}"), "region"));
 }
 

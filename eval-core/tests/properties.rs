@@ -57,7 +57,7 @@ fn decisions_are_those_of_the_specification_before_and_after_travelling() {
                 let decision = single.evaluate(key);
                 let expected = oracle::evaluate(&source, key, &context, now);
                 let got = oracle::Answer {
-                    variant: decision.variant.map(str::to_owned),
+                    variant: decision.variant().map(str::to_owned),
                     enrolled: decision.enrolled,
                     reason: decision.reason.as_str(),
                 };
@@ -105,7 +105,7 @@ fn variant_of(source: &ConfigSource, key: &str, unit: &str) -> Option<String> {
     let config = compile(source).unwrap();
     let context = Context::new().unit("user_id", unit);
     let decision = Request::new(&config, &context, None, 0).evaluate(key);
-    decision.enrolled.then(|| decision.variant.unwrap().to_owned())
+    decision.enrolled.then(|| decision.variant().unwrap().to_owned())
 }
 
 /// Upper 0.1 % point of χ² with `df` degrees of freedom, by Wilson and Hilferty (1931); exact enough for a gate.
@@ -140,7 +140,7 @@ fn variants_get_their_shares_and_layers_are_independent() {
         let mut cell = |key| {
             let decision = request.evaluate(key);
             if decision.enrolled {
-                ["control", "a", "b"].iter().position(|v| Some(*v) == decision.variant).unwrap()
+                ["control", "a", "b"].iter().position(|v| Some(*v) == decision.variant()).unwrap()
             } else {
                 3
             }

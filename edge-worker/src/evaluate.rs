@@ -96,7 +96,7 @@ pub(crate) fn evaluate(
         let mut at = 0;
         evaluation.evaluate_all(|decision| {
             separate(&mut body, at);
-            push_decision(&mut body, decision.key(), &decision, None);
+            push_decision(&mut body, decision.key(), decision, None);
             at += 1;
         });
     }
@@ -204,17 +204,17 @@ fn push_decision(body: &mut Vec<u8>, key: &str, decision: &Decision<'_>, steps: 
     }
     body.extend_from_slice(br#","value":"#);
     body.extend_from_slice(decision.value_bytes().unwrap_or(b"null"));
-    body.extend_from_slice(if decision.enrolled {
+    body.extend_from_slice(if decision.enrolled() {
         br#","enrolled":true"#
     } else {
         br#","enrolled":false"#
     });
     body.extend_from_slice(br#","reason":""#);
-    body.extend_from_slice(decision.reason.as_str().as_bytes());
+    body.extend_from_slice(decision.reason().as_str().as_bytes());
     body.push(b'"');
     if let Some(steps) = steps {
         body.extend_from_slice(br#","detail":"#);
-        body.extend_from_slice(&to_json(&decision.reason));
+        body.extend_from_slice(&to_json(&decision.reason()));
         body.extend_from_slice(br#","steps":"#);
         body.extend_from_slice(steps);
     }
@@ -251,7 +251,7 @@ pub(crate) fn log_exposure(
             unit_id: &exposure.unit.to_string(),
             layer: exposure.layer,
             bucket: exposure.bucket,
-            reason: decision.reason.as_str(),
+            reason: decision.reason().as_str(),
             generation: held.config.generation(),
             now_ms,
             attributes_json: &exposed_attributes(context),

@@ -83,7 +83,7 @@ pub(crate) fn evaluate_flags(
     eval_core::Request::new(config, &context, list_key.as_ref(), request.now_ms).evaluate_all(
         |decision| {
             separate(&mut body, at);
-            push_success(&mut body, &decision, generation);
+            push_success(&mut body, decision, generation);
             at += 1;
         },
     );
@@ -111,7 +111,7 @@ fn push_success(body: &mut Vec<u8>, decision: &Decision<'_>, generation: u64) {
     body.extend_from_slice(br#"{"key":"#);
     push_json_string(body, decision.key());
     body.extend_from_slice(br#","reason":""#);
-    body.extend_from_slice(decision.reason.open_feature().as_bytes());
+    body.extend_from_slice(decision.reason().open_feature().as_bytes());
     body.extend_from_slice(br#"","variant":"#);
     push_json_string(body, decision.variant().unwrap_or(""));
     if let Some(value) = decision.value_bytes().filter(|value| *value != b"null") {
@@ -119,8 +119,8 @@ fn push_success(body: &mut Vec<u8>, decision: &Decision<'_>, generation: u64) {
         body.extend_from_slice(value);
     }
     body.extend_from_slice(br#","metadata":{"reason":""#);
-    body.extend_from_slice(decision.reason.as_str().as_bytes());
-    body.extend_from_slice(if decision.enrolled {
+    body.extend_from_slice(decision.reason().as_str().as_bytes());
+    body.extend_from_slice(if decision.enrolled() {
         br#"","enrolled":true"#
     } else {
         br#"","enrolled":false"#

@@ -284,8 +284,8 @@ mod tests {
 
     #[test]
     fn units_without_a_bucket_are_not_prepared() {
-        assert!(PreparedUnit::new("").is_none());
-        assert!(PreparedUnit::new(&"x".repeat(257)).is_none());
-        assert!(PreparedUnit::new(&"x".repeat(256)).is_some());
+        for (len, has_bucket) in [(0, false), (1, true), (256, true), (257, false)] {
+            assert_eq!(PreparedUnit::new(&"x".repeat(len)).is_some(), has_bucket, "{len}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Conditions, segments and lists of unit ids, of one request.
 
 use crate::config::{Span, UnitTypeId};
+use crate::context::AttributeValue;
 use crate::evaluate::Request;
 use crate::explain::{Step, Trace};
 use crate::fingerprint::unit_fingerprint;
@@ -23,13 +24,18 @@ impl Request<'_> {
         holds
     }
 
+    #[inline]
     fn work_out<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
         let config = self.config;
-        let at = id.0 as usize;
-        if let Some(comparison) = config.comparisons.get(at) {
-            return self.comparison(comparison, trace);
+        match config.comparisons.get(id.0 as usize) {
+            Some(comparison) => self.comparison(comparison, trace),
+            None => self.inner_node(id, trace),
         }
-        match config.nodes.get(at.saturating_sub(config.comparisons.len())) {
+    }
+
+    fn inner_node<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
+        let config = self.config;
+        match config.nodes.get((id.0 as usize).saturating_sub(config.comparisons.len())) {
             Some(Node::All(children)) => children
                 .of(&config.children)
                 .iter()
@@ -44,7 +50,6 @@ impl Request<'_> {
         }
     }
 
-    #[inline]
     fn comparison<T: Trace>(&self, comparison: &Comparison, trace: &mut T) -> bool {
         let config = self.config;
         let Some(attribute) = config.attributes.get(comparison.attribute.0 as usize) else {
@@ -59,6 +64,10 @@ impl Request<'_> {
             literals: comparison.literals.of(&config.literals),
         };
         let matched = match (operator, value) {
+            // What nearly every comparison is, without the way through the others.
+            (Some(Operator::Eq | Operator::In), Some(AttributeValue::String(text))) => {
+                operands.has_text(text)
+            }
             (Some(operator), Some(value)) => compare(operator, value, operands),
             _ => false,
         };

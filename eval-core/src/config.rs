@@ -99,6 +99,15 @@ pub(crate) struct Variant {
     pub(crate) value: StringId,
 }
 
+impl Variant {
+    /// What an index leads to that no variant has.
+    pub(crate) const NONE: Self = Self { name: StringId(u32::MAX), value: StringId(u32::MAX) };
+
+    pub(crate) fn existing(self) -> Option<Self> {
+        (self != Self::NONE).then_some(self)
+    }
+}
+
 /// A randomisation space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layer {
@@ -453,15 +462,14 @@ impl CompiledConfig<'_> {
     }
 
     #[inline]
-    pub(crate) fn variant(&self, variants: Variants, at: u16) -> Option<Variant> {
-        if at >= variants.len {
-            return None;
+    pub(crate) fn variant(&self, variants: Variants, at: u16) -> Variant {
+        let name = (variants.names as usize).wrapping_add(usize::from(at));
+        match self.variant_names.get(name) {
+            Some(&name) if at < variants.len => {
+                Variant { name, value: StringId(variants.values.0.wrapping_add(u32::from(at))) }
+            }
+            _ => Variant::NONE,
         }
-        let name = (variants.names as usize).checked_add(usize::from(at))?;
-        Some(Variant {
-            name: *self.variant_names.get(name)?,
-            value: StringId(variants.values.0.checked_add(u32::from(at))?),
-        })
     }
 
     /// Position of a fingerprint in a sorted list.

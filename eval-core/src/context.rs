@@ -206,15 +206,21 @@ impl<'r> Context<'r> {
 
     /// The id of a unit type, if the request has a usable one (1 to 256 bytes).
     pub fn unit_id(&self, unit_type: &str) -> Option<&str> {
-        let id = self.units.iter().find(|(name, _)| name == unit_type)?.1.as_ref();
-        (!id.is_empty() && id.len() <= crate::bucket::MAX_UNIT_BYTES).then_some(id)
+        self.unit_named(unit_type).map(AsRef::as_ref)
+    }
+
+    pub(crate) fn unit_named(&self, unit_type: &str) -> Option<&Cow<'r, str>> {
+        usable(&self.units.iter().find(|(name, _)| name == unit_type)?.1)
     }
 
     /// [`Context::unit_id`] of a unit type of the config.
     #[inline]
-    pub(crate) fn unit_id_of(&self, unit_type: &Word, strings: &StringTable<'_>) -> Option<&str> {
-        let id = self.units.iter().find(|(name, _)| unit_type.is(name, strings))?.1.as_ref();
-        (!id.is_empty() && id.len() <= crate::bucket::MAX_UNIT_BYTES).then_some(id)
+    pub(crate) fn unit_id_of(
+        &self,
+        unit_type: &Word,
+        strings: &StringTable<'_>,
+    ) -> Option<&Cow<'r, str>> {
+        usable(&self.units.iter().find(|(name, _)| unit_type.is(name, strings))?.1)
     }
 
     /// [`Context::value`] of an attribute of the config.
@@ -238,6 +244,11 @@ impl<'r> Context<'r> {
     pub fn prior_variant(&self, experiment: &str) -> Option<&str> {
         Some(self.prior.iter().find(|(name, _)| name == experiment)?.1.as_ref())
     }
+}
+
+#[inline]
+fn usable<'c, 'r>(id: &'c Cow<'r, str>) -> Option<&'c Cow<'r, str>> {
+    (!id.is_empty() && id.len() <= crate::bucket::MAX_UNIT_BYTES).then_some(id)
 }
 
 #[cfg(test)]

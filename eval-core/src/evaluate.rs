@@ -3,14 +3,13 @@
 //! The order of the steps is the specification's; each step that says no gives its reason, and whoever is not enrolled gets
 //! control's value. Nothing here can fail: an input that makes no sense, or an entry that is damaged, ends in a decision.
 
-use crate::config::{CompiledConfig, Experiment, Target, UnitTypeId, Variants};
+use crate::config::{CompiledConfig, Target, UnitTypeId, Variants};
 use crate::context::Context;
-use crate::decision::{Decision, Part};
-use crate::experiment::Outcome;
+use crate::decision::Decision;
 use crate::explain::{NoTrace, Step, Trace};
 use crate::fingerprint::Fingerprint;
 use crate::memo::Memo;
-use crate::strings::StringId;
+use crate::strings::{StringId, same};
 
 /// Most entries that one decision may evaluate for its prerequisites; beyond it they count as unmet. Compiling keeps
 /// chains short and free of cycles, so only a config that nothing of ours compiled comes near.
@@ -59,11 +58,11 @@ impl<'c> Request<'c> {
     }
 
     /// Decides every key, in the order of the keys. What experiments share is worked out once.
-    pub fn evaluate_all(&mut self, mut take: impl FnMut(Decision<'c>)) {
+    pub fn evaluate_all(&mut self, mut take: impl FnMut(&Decision<'c>)) {
         self.remember();
         for entry in 0..u32::try_from(self.config.entries.len()).unwrap_or(u32::MAX) {
             self.budget = PREREQUISITE_BUDGET;
-            take(self.decide_untraced(entry));
+            take(&self.decide_untraced(entry));
         }
     }
 
@@ -92,7 +91,7 @@ impl<'c> Request<'c> {
             config
                 .entries
                 .get(at as usize)
-                .is_some_and(|entry| config.strings.bytes(entry.key) == key.as_bytes())
+                .is_some_and(|entry| same(config.strings.bytes(entry.key), key.as_bytes()))
         })
     }
 
@@ -110,10 +109,7 @@ impl<'c> Request<'c> {
         let Some(entry) = config.entries.get(entry as usize) else { return Decision::NOT_FOUND };
         match entry.target() {
             Target::Experiment(id) => match config.experiments.get(id as usize) {
-                Some(experiment) => {
-                    let outcome = self.experiment(experiment, trace);
-                    self.experiment_decision(entry.key, experiment, outcome, true)
-                }
+                Some(experiment) => self.experiment(entry.key, experiment, true, trace),
                 None => Decision::NOT_FOUND,
             },
             Target::Flag(id) => match config.flags.get(id as usize) {
@@ -123,21 +119,8 @@ impl<'c> Request<'c> {
         }
     }
 
-    #[inline]
-    pub(crate) fn experiment_decision(
-        &self,
-        key: StringId,
-        experiment: &'c Experiment,
-        outcome: Outcome<'c>,
-        is_experiment: bool,
-    ) -> Decision<'c> {
-        let variant = self.config.variant(experiment.variants, outcome.variant);
-        let part = outcome.enrolled.map(|unit| Part { experiment, unit, bucket: outcome.bucket });
-        Decision::new(self.config, key, variant, part, outcome.reason, is_experiment)
-    }
-
     pub(crate) fn variant_name(&self, variants: Variants, at: u16) -> Option<&'c str> {
-        self.config.variant(variants, at).map(|variant| self.name(variant.name))
+        self.config.variant(variants, at).existing().map(|variant| self.name(variant.name))
     }
 
     pub(crate) fn unit_type_name(&self, id: UnitTypeId) -> &'c str {

@@ -2,7 +2,7 @@
 
 use crate::config::{Flag, RuleServe, Span, Target};
 use crate::strings::StringId;
-use crate::decision::{Decision, Reason};
+use crate::decision::{Decision, Why};
 use crate::evaluate::Request;
 use crate::explain::{Step, Trace};
 use crate::slots::owner_of;
@@ -18,25 +18,22 @@ impl<'c> Request<'c> {
             flag: self.name(key).to_owned(),
             enabled: flag.enabled && !flag.damaged,
         });
-        let serve = |this: &Self, variant: u16, reason: Reason<'c>| {
-            let variant = this.config.variant(flag.variants, variant);
-            Decision::new(this.config, key, variant, None, reason, false)
+        let config = self.config;
+        let serve = |variant, why| {
+            let variant = config.variant(flag.variants, variant);
+            Decision { config: Some(config), key, variant, why, ..Decision::NOT_FOUND }
         };
         // 2. The kill switch.
         if !flag.enabled || flag.damaged {
-            return serve(self, flag.off_variant, Reason::Disabled);
+            return serve(flag.off_variant, Why::DISABLED);
         }
         // 3. Holdout.
         if let Some(holdout) = self.holdout(flag.holdouts, trace) {
-            return serve(
-                self,
-                flag.off_variant,
-                Reason::Holdout { holdout: self.name(holdout.key) },
-            );
+            return serve(flag.off_variant, Why::holdout(holdout));
         }
         // 4. Prerequisites.
-        if let Some(required) = self.unmet_prerequisite(flag.prerequisites, trace) {
-            return serve(self, flag.off_variant, Reason::Prerequisite { flag: required });
+        if let Some(entry) = self.unmet_prerequisite(flag.prerequisites, trace) {
+            return serve(flag.off_variant, Why::prerequisite(entry));
         }
         let unit = self.unit_id(flag.unit_type);
         // 5. Individual targets.
@@ -52,7 +49,7 @@ impl<'c> Request<'c> {
             if let Some(variant) =
                 found.and_then(|at| self.listed_variant(flag.target_variants, at))
             {
-                return serve(self, variant, Reason::Target);
+                return serve(variant, Why::TARGET);
             }
         }
         // 6. Rules.
@@ -83,7 +80,7 @@ impl<'c> Request<'c> {
                 continue;
             }
             match rule.serve {
-                RuleServe::Variant(variant) => return serve(self, variant, Reason::Rule { index }),
+                RuleServe::Variant(variant) => return serve(variant, Why::rule(index)),
                 RuleServe::Split(slots) => {
                     let Some(unit) = unit else { continue };
                     let bucket = self.bucket_of(flag.salt, flag.unit_type, unit);
@@ -95,38 +92,40 @@ impl<'c> Request<'c> {
                             .map(str::to_owned),
                     });
                     if let Some(variant) = owner {
-                        return serve(self, variant, Reason::Split { bucket });
+                        return serve(variant, Why::split(bucket));
                     }
                 }
                 RuleServe::Experiment(id) => {
                     let Some(experiment) = self.config.experiments.get(id.0 as usize) else {
                         continue;
                     };
-                    let outcome = self.experiment(experiment, trace);
+                    let decision = self.experiment(key, experiment, false, trace);
                     // Skipped when nobody chose a variant for the unit: overrides and shipped variants did.
-                    if outcome.chosen {
-                        return self.experiment_decision(key, experiment, outcome, false);
+                    if decision.is_chosen {
+                        return decision;
                     }
                 }
             }
         }
         // 7. The default.
-        let reason = if flag.rules.is_empty() { Reason::Static } else { Reason::Default };
-        serve(self, flag.default_variant, reason)
+        let reason = if flag.rules.is_empty() { Why::STATIC } else { Why::DEFAULT };
+        serve(flag.default_variant, reason)
     }
 
-    /// Key of the first required flag that serves another variant than the required one.
+    /// Entry of the first required flag that serves another variant than the required one.
     pub(crate) fn unmet_prerequisite<T: Trace>(
         &mut self,
         required: Span,
         trace: &mut T,
-    ) -> Option<&'c str> {
+    ) -> Option<u32> {
         if required.is_empty() {
             return None;
         }
         let config = self.config;
         for row in required.of(&config.prerequisites) {
-            let Some(entry) = config.entries.get(row.entry as usize) else { return Some("") };
+            let Some(entry) = config.entries.get(row.entry as usize) else {
+                return Some(row.entry);
+            };
             let variants = match entry.target() {
                 Target::Flag(id) => config.flags.get(id as usize).map(|flag| flag.variants),
                 Target::Experiment(id) => config.experiments.get(id as usize).map(|e| e.variants),
@@ -140,15 +139,14 @@ impl<'c> Request<'c> {
                 None => None,
             };
             let met = wanted.is_some() && wanted == served;
-            let flag = self.name(entry.key);
             trace.record(|| Step::Prerequisite {
-                flag: flag.to_owned(),
+                flag: self.name(entry.key).to_owned(),
                 required: wanted.unwrap_or_default().to_owned(),
                 served: served.map(str::to_owned),
                 met,
             });
             if !met {
-                return Some(flag);
+                return Some(row.entry);
             }
         }
         None

@@ -1,7 +1,7 @@
 //! Layers, domains and holdouts: who is kept out, and whose traffic a unit is.
 
-use crate::config::{Experiment, Holdout, Layer, LayerId, Span};
-use crate::decision::{Reason, UnitText};
+use crate::config::{Experiment, HoldoutId, Layer, LayerId, Span};
+use crate::decision::{Unit, Why};
 use crate::evaluate::Request;
 use crate::explain::{Step, Trace};
 use crate::memo::Place;
@@ -12,24 +12,24 @@ impl<'c> Request<'c> {
     pub(crate) fn outside_layer<T: Trace>(
         &mut self,
         experiment: &'c Experiment,
-        unit: UnitText<'c>,
+        unit: Unit<'c>,
         trace: &mut T,
-    ) -> Option<Reason<'c>> {
+    ) -> Option<Why> {
         let id = experiment.layer()?;
         // Units of a layer are of one type, so its bucket is the same for all of its experiments; a switchback's slice is not.
-        let shared = !T::LISTENS && matches!(unit, UnitText::Id(_));
+        let shared = !T::LISTENS && unit.slice.is_none();
         let known = self.memo.as_ref().filter(|_| shared).and_then(|memo| memo.place(id));
         let place = match known {
             Some(place) => place,
             None => match self.place(id, experiment, unit, shared, trace) {
                 Some(place) => place,
-                None => return Some(Reason::Inactive),
+                None => return Some(Why::INACTIVE),
             },
         };
         match place {
-            Place::Outside { bucket } => Some(Reason::Domain { bucket }),
+            Place::Outside { bucket } => Some(Why::domain(bucket)),
             Place::Inside { bucket, owner } => {
-                (owner != Some(experiment.slot)).then_some(Reason::Traffic { bucket })
+                (owner != Some(experiment.slot)).then_some(Why::traffic(bucket))
             }
         }
     }
@@ -39,7 +39,7 @@ impl<'c> Request<'c> {
         &mut self,
         id: LayerId,
         experiment: &'c Experiment,
-        unit: UnitText<'c>,
+        unit: Unit<'c>,
         shared: bool,
         trace: &mut T,
     ) -> Option<Place> {
@@ -72,7 +72,7 @@ impl<'c> Request<'c> {
         &mut self,
         layer: &'c Layer,
         experiment: &'c Experiment,
-        unit: UnitText<'c>,
+        unit: Unit<'c>,
         trace: &mut T,
     ) -> Option<u16> {
         if layer.domain_lo == 0 && layer.domain_hi == crate::bucket::BUCKET_COUNT {
@@ -94,7 +94,7 @@ impl<'c> Request<'c> {
         &mut self,
         holdouts: Span,
         trace: &mut T,
-    ) -> Option<&'c Holdout> {
+    ) -> Option<HoldoutId> {
         if holdouts.is_empty() {
             return None;
         }
@@ -118,7 +118,7 @@ impl<'c> Request<'c> {
                 held,
             });
             if held {
-                return Some(holdout);
+                return Some(*id);
             }
         }
         None

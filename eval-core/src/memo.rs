@@ -1,10 +1,9 @@
 //! What one request has already worked out, so that thousands of experiments share it.
 
-use crate::bucket::PreparedUnit;
 use crate::config::{CompiledConfig, HoldoutId, LayerId, UnitTypeId};
 use crate::context::Context;
 use crate::targeting::NodeId;
-use crate::unit::prepare;
+use crate::unit::{KnownUnit, prepare};
 
 /// No bucket yet.
 const UNKNOWN: u16 = u16::MAX;
@@ -20,7 +19,7 @@ pub(crate) enum Place {
 
 #[derive(Debug)]
 pub(crate) struct Memo<'c> {
-    units: Vec<Option<PreparedUnit<'c>>>,
+    units: Vec<Option<KnownUnit<'c>>>,
     /// 0 unknown, 1 false, 2 true.
     conditions: Vec<u8>,
     layers: Vec<Option<Place>>,
@@ -38,7 +37,7 @@ impl<'c> Memo<'c> {
     }
 
     #[inline]
-    pub(crate) fn prepared(&self, unit_type: UnitTypeId) -> Option<&PreparedUnit<'c>> {
+    pub(crate) fn unit(&self, unit_type: UnitTypeId) -> Option<&KnownUnit<'c>> {
         self.units.get(usize::from(unit_type.0))?.as_ref()
     }
 

@@ -90,8 +90,15 @@ impl Word {
     pub(crate) fn is_headed(&self, head: u64, text: &str, strings: &StringTable<'_>) -> bool {
         self.head == head
             && self.len as usize == text.len()
-            && (self.len <= 8 || strings.bytes(self.id) == text.as_bytes())
+            && (self.len <= 8 || same(strings.bytes(self.id), text.as_bytes()))
     }
+}
+
+/// Whether two short texts are the same: without the call that comparing slices makes.
+#[inline]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    let ((blocks_a, rest_a), (blocks_b, rest_b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    a.len() == b.len() && blocks_a.iter().zip(blocks_b).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b)) && head(rest_a) == head(rest_b)
 }
 
 /// The first eight bytes, little endian; missing ones are zero.

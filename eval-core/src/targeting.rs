@@ -329,8 +329,9 @@ impl Operands<'_> {
         self.literals.iter().any(same_type).then_some(false)
     }
 
+    /// Whether a text is one of the operands.
     #[inline]
-    fn has_text(self, text: &str) -> bool {
+    pub(crate) fn has_text(self, text: &str) -> bool {
         if self.texts.len() > MAX_SCANNED {
             let by_text = |word: &Word| self.strings.bytes(word.id).cmp(text.as_bytes());
             return self.texts.binary_search_by(by_text).is_ok();

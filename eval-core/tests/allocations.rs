@@ -50,7 +50,7 @@ fn a_decision_and_all_that_it_says_allocate_nothing() {
                 said += decision.key().len()
                     + decision.variant().map_or(0, str::len)
                     + decision.value().map_or(0, str::len)
-                    + decision.reason.as_str().len()
+                    + decision.reason().as_str().len()
                     + decision.exposure().map_or(0, |exposure| exposure.layer.len());
             }
             said

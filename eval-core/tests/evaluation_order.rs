@@ -33,7 +33,7 @@ fn expect(
     let mut request = Request::new(&config, context, list_key.as_ref(), NOW);
     let decision = request.evaluate(key);
     assert_eq!(
-        (decision.variant(), decision.enrolled, decision.reason.as_str()),
+        (decision.variant(), decision.enrolled(), decision.reason().as_str()),
         (variant, enrolled, reason)
     );
     assert_eq!(
@@ -51,7 +51,7 @@ fn expect(
     let mut bulk = None;
     Request::new(&config, context, list_key.as_ref(), NOW).evaluate_all(|d| {
         if d.key() == key {
-            bulk = Some(d);
+            bulk = Some(*d);
         }
     });
     if reason != "not_found" {
@@ -289,7 +289,7 @@ fn a_list_without_its_key_matches_nobody() {
     assert!(config.has_lists());
     let context = user("qa");
     let reason = |key: Option<&[u8; 32]>| {
-        Request::new(&config, &context, key, NOW).evaluate("e").reason.as_str()
+        Request::new(&config, &context, key, NOW).evaluate("e").reason().as_str()
     };
     assert_eq!(reason(Some(&LIST_KEY)), "override");
     assert_eq!(reason(None), "split");
@@ -328,8 +328,8 @@ fn segments_include_exclude_and_decide() {
     ] {
         let context = user(unit).attribute("staff", staff);
         let mut request = Request::new(&config, &context, Some(&LIST_KEY), NOW);
-        assert_eq!(request.evaluate("staff").enrolled, expected, "{unit} {staff}");
-        assert_eq!(request.evaluate("aged").enrolled, !expected, "{unit} {staff}");
+        assert_eq!(request.evaluate("staff").enrolled(), expected, "{unit} {staff}");
+        assert_eq!(request.evaluate("aged").enrolled(), !expected, "{unit} {staff}");
     }
 }
 
@@ -348,7 +348,7 @@ fn explanations_name_every_step() {
     let unit = unit_where(|unit| oracle::bucket(&source.holdouts[0].salt, unit) >= 100);
     let context = user(&unit).attribute("country", "US");
     let (decision, steps) = Request::new(&config, &context, None, NOW).explain("e");
-    assert!(decision.enrolled);
+    assert!(decision.enrolled());
     let json = serde_json::to_value(&steps).unwrap();
     let names: Vec<&str> =
         json.as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();

@@ -66,7 +66,7 @@ on_both_databases! {
                 })
             });
             assert_eq!(decision.variant(), owner.unwrap()["name"].as_str());
-            assert_eq!(decision.reason.as_str(), "split");
+            assert_eq!(decision.reason().as_str(), "split");
         }
     }
 

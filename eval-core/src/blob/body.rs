@@ -19,6 +19,7 @@ struct Body<'b> {
     requires_consent: bool,
     #[serde(borrow)]
     domain_salt: SaltStates<'b>,
+    n_strings: u32,
     /// Every string, each followed by a separator.
     text: &'b str,
     /// Separators, counted from 0, that belong to a string.
@@ -111,6 +112,7 @@ pub(super) fn write(config: &CompiledConfig<'_>) -> Vec<u8> {
         project: &config.project,
         requires_consent: config.requires_consent,
         domain_salt: SaltStates::of(std::iter::once(config.domain_salt)),
+        n_strings: u32::try_from(config.strings.len()).unwrap_or(u32::MAX),
         text: &config.strings.text,
         joints: joints(&config.strings),
         sdk_keys: Bytes(
@@ -152,7 +154,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<CompiledConfig<'_>, String> {
     if !rest.is_empty() {
         return Err("bytes follow the last table".into());
     }
-    let strings = strings_of(body.text, &body.joints)?;
+    let strings = strings_of(body.text, body.n_strings, &body.joints)?;
     let word = |id: u32| Word::new(&strings, StringId(id));
     let n_comparisons = body.comparisons.len();
     let mut texts = Vec::with_capacity(body.texts.len());
@@ -212,27 +214,59 @@ fn joints<'b>(strings: &StringTable<'_>) -> Ascending<'b> {
     Ascending::of(joints.into_iter())
 }
 
-fn strings_of<'b>(text: &'b str, joints: &Ascending<'_>) -> Result<StringTable<'b>, String> {
+fn strings_of<'b>(
+    text: &'b str,
+    n_strings: u32,
+    joints: &Ascending<'_>,
+) -> Result<StringTable<'b>, String> {
     if u32::try_from(text.len()).is_err() {
         return Err("the text is longer than 4 GiB".into());
     }
-    let n_separators = text.bytes().filter(|&byte| char::from(byte) == SEPARATOR).count();
-    let mut starts = Vec::with_capacity(n_separators.saturating_add(1));
+    let n_strings = n_strings as usize;
+    if n_strings > text.len() {
+        return Err("the text holds fewer strings than it should".into());
+    }
+    let mut starts = Vec::with_capacity(n_strings.saturating_add(1));
+    starts.push(0);
     let mut joints = joints.iter();
     let mut joint = joints.next();
-    starts.push(0);
-    for (separator, (at, _)) in (0u32..).zip(text.match_indices(SEPARATOR)) {
+    let mut separator = 0u32;
+    each_zero(text.as_bytes(), |at| {
         if joint == Some(separator) {
             joint = joints.next();
-        } else {
+        } else if starts.len() <= n_strings {
             // Below the text's length, which was looked at above.
-            starts.push(u32::try_from(at.saturating_add(1)).unwrap_or(u32::MAX));
+            starts.push(u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1));
         }
-    }
-    if starts.last().copied().unwrap_or(0) as usize != text.len() {
-        return Err("the text does not end with a separator".into());
+        separator = separator.saturating_add(1);
+    });
+    let end = starts.last().copied().unwrap_or(0) as usize;
+    if starts.len() != n_strings.saturating_add(1) || end != text.len() {
+        return Err("the text does not hold the strings that it should".into());
     }
     Ok(StringTable { text: Cow::Borrowed(text), starts })
+}
+
+/// Finds the bytes that are zero, as every separator is, eight at a time.
+fn each_zero(bytes: &[u8], mut found: impl FnMut(usize)) {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let (blocks, rest) = bytes.as_chunks::<8>();
+    let mut start = 0usize;
+    for block in blocks {
+        let word = u64::from_le_bytes(*block);
+        // The highest bit of every byte that is zero, and no other bit.
+        let mut zeros = !((word & LOW).wrapping_add(LOW) | word | LOW);
+        while zeros != 0 {
+            found(start.wrapping_add(zeros.trailing_zeros() as usize / 8));
+            zeros &= zeros.wrapping_sub(1);
+        }
+        start = start.wrapping_add(8);
+    }
+    for (at, byte) in rest.iter().enumerate() {
+        if *byte == 0 {
+            found(start.wrapping_add(at));
+        }
+    }
 }
 
 fn sdk_keys_of(bytes: &Bytes<'_>) -> Vec<SdkKey> {
@@ -242,4 +276,20 @@ fn sdk_keys_of(bytes: &Bytes<'_>) -> Vec<SdkKey> {
         Some(SdkKey { sha256: sha256.try_into().ok()?, server: server == [1] })
     };
     keys.iter().filter_map(key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn zeros_are_found_wherever_they_are(bytes in prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(0x80), any::<u8>()], 0..70)) {
+            let mut found = Vec::new();
+            each_zero(&bytes, |at| found.push(at));
+            let expected: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at] == 0).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
 }

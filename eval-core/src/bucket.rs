@@ -97,18 +97,24 @@ impl SaltState {
     }
 
     /// Whether a unit hashed after this salt starts on a block boundary.
+    #[inline]
     pub fn is_aligned(self) -> bool {
         self.rest & 3 == 0
     }
 
     /// The full 32-bit hash of `salt + ":" + unit`.
+    #[inline]
     pub fn hash(self, unit: &str) -> u32 {
         let unit = unit.as_bytes();
-        let total = usize::from(self.len()).wrapping_add(unit.len());
         if self.is_aligned() {
-            return absorb_all(self.h, unit, total);
+            return absorb_all(self.h, unit, usize::from(self.len()).wrapping_add(unit.len()));
         }
-        // The carry shifts every block of the unit by one to three bytes.
+        self.hash_shifted(unit)
+    }
+
+    /// The carry shifts every block of the unit by one to three bytes.
+    #[cold]
+    fn hash_shifted(self, unit: &[u8]) -> u32 {
         let mut h = self.h;
         let mut word = self.carry();
         let mut filled = u32::from(self.len() % 4);
@@ -121,15 +127,17 @@ impl SaltState {
                 filled = 0;
             }
         }
-        finish(h, word, total)
+        finish(h, word, usize::from(self.len()).wrapping_add(unit.len()))
     }
 
     /// The bucket of `unit` after this salt.
+    #[inline]
     pub fn bucket(self, unit: &str) -> u16 {
         reduce(self.hash(unit))
     }
 
     /// The bucket of a unit whose blocks were mixed before; the same number as [`SaltState::bucket`].
+    #[inline]
     pub fn bucket_prepared(self, unit: &PreparedUnit<'_>) -> u16 {
         if !self.is_aligned() {
             return self.bucket(unit.text);
@@ -180,6 +188,7 @@ impl<'r> PreparedUnit<'r> {
         self.text
     }
 
+    #[inline]
     fn blocks(&self) -> &[u32] {
         self.mixed.get(..self.n_blocks).unwrap_or_default()
     }

@@ -5,7 +5,7 @@ use crate::context::AttributeValue;
 use crate::evaluate::Request;
 use crate::explain::{Step, Trace};
 use crate::fingerprint::unit_fingerprint;
-use crate::targeting::{Comparison, Node, NodeId, Operands, Operator, compare};
+use crate::targeting::{Comparison, Node, NodeId, Operands, Operator, compare, has_text};
 
 impl Request<'_> {
     /// Whether a condition is true of the request.
@@ -50,34 +50,46 @@ impl Request<'_> {
         }
     }
 
+    #[inline]
     fn comparison<T: Trace>(&self, comparison: &Comparison, trace: &mut T) -> bool {
         let config = self.config;
-        let Some(attribute) = config.attributes.get(comparison.attribute.0 as usize) else {
-            return false;
-        };
-        let value = self.context.value_of(attribute, &config.strings);
+        let attribute = config.attributes.get(comparison.attribute.0 as usize);
+        let value = attribute.and_then(|name| self.context.value_of(name, &config.strings));
         let operator = Operator::from_code(comparison.op);
+        let matched = match (operator, value) {
+            // What nearly every comparison is, without the way through all others.
+            (Some(Operator::Eq | Operator::In), Some(AttributeValue::String(text))) => {
+                has_text(comparison.texts.of(&config.texts), &config.strings, text)
+            }
+            (Some(operator), Some(value)) => self.compare(operator, value, comparison),
+            _ => false,
+        };
+        if let Some(attribute) = attribute {
+            trace.record(|| Step::Comparison {
+                attribute: self.name(attribute.id).to_owned(),
+                op: operator.map_or("unknown", Operator::as_str).to_owned(),
+                present: value.is_some(),
+                matched,
+            });
+        }
+        matched
+    }
+
+    #[inline(never)]
+    fn compare(
+        &self,
+        operator: Operator,
+        value: &AttributeValue<'_>,
+        comparison: &Comparison,
+    ) -> bool {
+        let config = self.config;
         let operands = Operands {
             strings: &config.strings,
             patterns: &config.patterns,
             texts: comparison.texts.of(&config.texts),
             literals: comparison.literals.of(&config.literals),
         };
-        let matched = match (operator, value) {
-            // What nearly every comparison is, without the way through the others.
-            (Some(Operator::Eq | Operator::In), Some(AttributeValue::String(text))) => {
-                operands.has_text(text)
-            }
-            (Some(operator), Some(value)) => compare(operator, value, operands),
-            _ => false,
-        };
-        trace.record(|| Step::Comparison {
-            attribute: self.name(attribute.id).to_owned(),
-            op: operator.map_or("unknown", Operator::as_str).to_owned(),
-            present: value.is_some(),
-            matched,
-        });
-        matched
+        compare(operator, value, operands)
     }
 
     fn segment<T: Trace>(&mut self, node: NodeId, at: u32, trace: &mut T) -> bool {

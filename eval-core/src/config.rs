@@ -211,6 +211,12 @@ impl Experiment {
         self.layer.get().map(LayerId)
     }
 
+    /// Whether it runs and nothing about it is out of the ordinary.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.extras == Maybe::NONE && self.status == ExperimentStatus::Running && !self.damaged
+    }
+
     pub(crate) fn pause_behaviour(extras: &Extras) -> PauseBehaviour {
         if extras.keep_serving { PauseBehaviour::KeepServing } else { PauseBehaviour::Control }
     }

@@ -214,24 +214,33 @@ impl<'r> Context<'r> {
     }
 
     /// [`Context::unit_id`] of a unit type of the config.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unit_id_of(
         &self,
         unit_type: &Word,
         strings: &StringTable<'_>,
     ) -> Option<&Cow<'r, str>> {
-        usable(&self.units.iter().find(|(name, _)| unit_type.is(name, strings))?.1)
+        for (name, id) in &self.units {
+            if unit_type.is(name, strings) {
+                return usable(id);
+            }
+        }
+        None
     }
 
     /// [`Context::value`] of an attribute of the config.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn value_of(
         &self,
         attribute: &Word,
         strings: &StringTable<'_>,
     ) -> Option<&AttributeValue<'r>> {
-        let value = &self.attributes.iter().find(|(name, _)| attribute.is(name, strings))?.1;
-        (!matches!(value, AttributeValue::Opaque)).then_some(value)
+        for (name, value) in &self.attributes {
+            if attribute.is(name, strings) {
+                return (!matches!(value, AttributeValue::Opaque)).then_some(value);
+            }
+        }
+        None
     }
 
     /// The value of an attribute, unless it is missing or [`AttributeValue::Opaque`].

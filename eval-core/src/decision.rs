@@ -314,41 +314,49 @@ impl<'c> Decision<'c> {
     };
 
     /// The key, as the config has it; empty when nothing has the key that was asked for.
+    #[inline]
     pub fn key(&self) -> &'c str {
         self.config.map_or("", |config| config.strings.get(self.key))
     }
 
     /// The variant that is served. `None` leaves the caller with its default.
+    #[inline]
     pub fn variant(&self) -> Option<&'c str> {
         Some(self.config?.strings.get(self.variant.existing()?.name))
     }
 
     /// The variant's value as serialized JSON.
+    #[inline]
     pub fn value(&self) -> Option<&'c str> {
         Some(self.config?.strings.get(self.variant.existing()?.value))
     }
 
     /// The bytes of [`Decision::value`], for writing them into an answer: unlike the text, they are found without being read.
+    #[inline]
     pub fn value_bytes(&self) -> Option<&'c [u8]> {
         Some(self.config?.strings.bytes(self.variant.existing()?.value))
     }
 
     /// Why.
+    #[inline]
     pub fn reason(&self) -> Reason<'c> {
         self.config.map_or(Reason::NotFound, |config| self.why.reason(config))
     }
 
     /// Whether the unit takes part in an experiment.
+    #[inline]
     pub fn enrolled(&self) -> bool {
         self.part.is_some()
     }
 
     /// Whether the key is an experiment's (as opposed to a flag's).
+    #[inline]
     pub fn is_experiment(&self) -> bool {
         self.is_experiment
     }
 
     /// What to log; there exactly when the unit is enrolled.
+    #[inline]
     pub fn exposure(&self) -> Option<Exposure<'c>> {
         let config = self.config?;
         let experiment = self.part?;

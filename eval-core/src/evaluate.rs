@@ -84,7 +84,7 @@ impl<'c> Request<'c> {
         (decision, steps)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, key: &str) -> Option<u32> {
         let config = self.config;
         config.index.find(key.as_bytes(), |at| {
@@ -104,6 +104,7 @@ impl<'c> Request<'c> {
         self.decide(entry, &mut NoTrace)
     }
 
+    #[inline]
     pub(crate) fn decide<T: Trace>(&mut self, entry: u32, trace: &mut T) -> Decision<'c> {
         let config = self.config;
         let Some(entry) = config.entries.get(entry as usize) else { return Decision::NOT_FOUND };

@@ -67,6 +67,7 @@ impl<'c> Asked<'c> {
 
 impl<'c> Request<'c> {
     /// Decides an experiment that was asked for under a key: its own, or that of a flag.
+    #[inline]
     pub(crate) fn experiment<T: Trace>(
         &mut self,
         key: StringId,
@@ -74,11 +75,25 @@ impl<'c> Request<'c> {
         is_experiment: bool,
         trace: &mut T,
     ) -> Decision<'c> {
-        let config = self.config;
-        let asked = Asked { config, key, experiment, is_experiment };
-        let extras = config.extras_of(experiment);
+        let asked = Asked { config: self.config, key, experiment, is_experiment };
+        if !T::LISTENS && experiment.is_plain() {
+            self.all_steps::<T, true>(asked, trace)
+        } else {
+            self.all_steps::<T, false>(asked, trace)
+        }
+    }
+
+    /// The steps in order. A `PLAIN` experiment runs and has no extras: its steps are the same, compiled without what only
+    /// the others need, which is most of it.
+    fn all_steps<T: Trace, const PLAIN: bool>(
+        &mut self,
+        asked: Asked<'c>,
+        trace: &mut T,
+    ) -> Decision<'c> {
+        let experiment = asked.experiment;
+        let extras = if PLAIN { None } else { self.config.extras_of(experiment) };
         // 1. Inactive.
-        let phase = self.phase(experiment, extras);
+        let phase = if PLAIN { Phase::Enrolling } else { self.phase(experiment, extras) };
         trace.record(|| Step::Experiment {
             experiment: self.name(experiment.key).to_owned(),
             status: status_name(experiment.status),
@@ -96,12 +111,12 @@ impl<'c> Request<'c> {
         let Some(unit) = unit else {
             return asked.answer(Outcome::control(experiment, Why::NO_UNIT), Unit::NONE);
         };
-        asked.answer(self.steps(experiment, extras, phase, unit, trace), unit)
+        asked.answer(self.steps_of_unit(experiment, extras, phase, unit, trace), unit)
     }
 
     /// The steps from the third on.
-    #[inline]
-    fn steps<T: Trace>(
+    #[inline(always)]
+    fn steps_of_unit<T: Trace>(
         &mut self,
         experiment: &'c Experiment,
         extras: Option<&Extras>,

@@ -40,7 +40,7 @@ impl KeyIndex {
     }
 
     /// Position of the key for which `is_key` says yes, among those with its hash.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, key: &[u8], mut is_key: impl FnMut(u32) -> bool) -> Option<u32> {
         let hash = hash(key);
         let tag = tag(hash, self.position_mask);
@@ -60,15 +60,20 @@ impl KeyIndex {
 }
 
 /// Mixes eight bytes at a time. Who chooses the keys of a config has no reason to make them collide.
-#[inline]
+#[inline(always)]
 fn hash(key: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-    let (blocks, rest) = key.as_chunks::<8>();
     let mut h = key.len() as u64;
-    for block in blocks {
-        h = (h.rotate_left(23) ^ u64::from_le_bytes(*block)).wrapping_mul(FACTOR);
+    let mut absorb = |block: u64| h = (h.rotate_left(23) ^ block).wrapping_mul(FACTOR);
+    if let Some(last) = key.last_chunk::<8>() {
+        // The last block may overlap the one before it: every byte counts, and no block is short.
+        for block in key.as_chunks::<8>().0 {
+            absorb(u64::from_le_bytes(*block));
+        }
+        absorb(u64::from_le_bytes(*last));
+    } else {
+        absorb(head(key));
     }
-    h = (h.rotate_left(23) ^ head(rest)).wrapping_mul(FACTOR);
     h ^ (h >> 32)
 }
 

@@ -8,7 +8,8 @@ use crate::memo::Place;
 use crate::slots::{owner_of, ranges_of};
 
 impl<'c> Request<'c> {
-    #[inline]
+    /// Why the unit gets no traffic of an experiment, if it gets none.
+    #[inline(always)]
     pub(crate) fn outside_layer<T: Trace>(
         &mut self,
         experiment: &'c Experiment,

@@ -67,7 +67,7 @@ fn push(runs: &mut Vec<Run>, run: Run) {
 }
 
 /// The owner of a bucket, if it has one.
-#[inline]
+#[inline(always)]
 pub(crate) fn owner_of(runs: &[Run], bucket: u16) -> Option<u16> {
     // Most tables have a handful of runs. Which one it is cannot be predicted, so counting beats looking for it.
     let at = if runs.len() <= 8 {

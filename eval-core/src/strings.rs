@@ -46,7 +46,7 @@ impl StringTable<'_> {
         self.text.as_bytes().get(start..end).unwrap_or_default()
     }
 
-    #[inline]
+    #[inline(always)]
     fn bounds(&self, id: StringId) -> (usize, usize) {
         match self.starts.get(id.0 as usize..).and_then(<[u32]>::first_chunk) {
             Some(&[start, next]) => (start as usize, (next as usize).saturating_sub(1)),
@@ -80,13 +80,13 @@ impl Word {
     }
 
     /// Whether the word is this text.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is(&self, text: &str, strings: &StringTable<'_>) -> bool {
         self.len as usize == text.len() && self.is_headed(head(text.as_bytes()), text, strings)
     }
 
     /// The same for a text whose [`head`] is known, which many words are compared with.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_headed(&self, head: u64, text: &str, strings: &StringTable<'_>) -> bool {
         self.head == head
             && self.len as usize == text.len()
@@ -95,14 +95,23 @@ impl Word {
 }
 
 /// Whether two short texts are the same: without the call that comparing slices makes.
-#[inline]
+#[inline(always)]
 pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
-    let ((blocks_a, rest_a), (blocks_b, rest_b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    a.len() == b.len() && blocks_a.iter().zip(blocks_b).all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b)) && head(rest_a) == head(rest_b)
+    if a.len() != b.len() {
+        return false;
+    }
+    let (Some(last_a), Some(last_b)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return head(a) == head(b);
+    };
+    let mut difference = u64::from_le_bytes(*last_a) ^ u64::from_le_bytes(*last_b);
+    for (a, b) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
+        difference |= u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+    }
+    difference == 0
 }
 
 /// The first eight bytes, little endian; missing ones are zero.
-#[inline]
+#[inline(always)]
 pub(crate) fn head(bytes: &[u8]) -> u64 {
     if let Some(first) = bytes.first_chunk::<8>() {
         return u64::from_le_bytes(*first);

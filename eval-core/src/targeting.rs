@@ -310,12 +310,28 @@ fn equals(literal: &LiteralRow, value: &AttributeValue<'_>) -> bool {
     }
 }
 
+/// Whether a text is one of some words.
+#[inline(always)]
+pub(crate) fn has_text(words: &[Word], strings: &StringTable<'_>, text: &str) -> bool {
+    if words.len() > MAX_SCANNED {
+        let by_text = |word: &Word| strings.bytes(word.id).cmp(text.as_bytes());
+        return words.binary_search_by(by_text).is_ok();
+    }
+    let head = head(text.as_bytes());
+    for word in words {
+        if word.is_headed(head, text, strings) {
+            return true;
+        }
+    }
+    false
+}
+
 impl Operands<'_> {
     /// Whether the value is one of the operands; `None` when no operand has its type.
     fn holds(self, value: &AttributeValue<'_>) -> Option<bool> {
         let same_type = match value {
             AttributeValue::String(text) => {
-                return (!self.texts.is_empty()).then(|| self.has_text(text));
+                return (!self.texts.is_empty()).then(|| has_text(self.texts, self.strings, text));
             }
             AttributeValue::Bool(_) => |literal: &LiteralRow| matches!(literal, LiteralRow::Bool(_)),
             AttributeValue::Number(_) => {
@@ -327,17 +343,6 @@ impl Operands<'_> {
             return Some(true);
         }
         self.literals.iter().any(same_type).then_some(false)
-    }
-
-    /// Whether a text is one of the operands.
-    #[inline]
-    pub(crate) fn has_text(self, text: &str) -> bool {
-        if self.texts.len() > MAX_SCANNED {
-            let by_text = |word: &Word| self.strings.bytes(word.id).cmp(text.as_bytes());
-            return self.texts.binary_search_by(by_text).is_ok();
-        }
-        let head = head(text.as_bytes());
-        self.texts.iter().any(|word| word.is_headed(head, text, self.strings))
     }
 
     fn number(self, value: &AttributeValue<'_>, holds: fn(Ordering) -> bool) -> bool {

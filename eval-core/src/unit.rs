@@ -35,7 +35,7 @@ pub(crate) fn with_slice_text<T>(unit: Unit<'_>, take: impl FnOnce(&str) -> T) -
 
 impl<'c> Request<'c> {
     /// The request's id of a unit type.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unit_id(&self, unit_type: UnitTypeId) -> Option<&'c Cow<'c, str>> {
         match &self.memo {
             Some(memo) => memo.unit(unit_type).map(|(id, _)| *id),
@@ -48,7 +48,7 @@ impl<'c> Request<'c> {
     }
 
     /// The unit that an experiment randomises: the request's, or a time slice of its cluster.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn unit(
         &self,
         experiment: &Experiment,

@@ -37,21 +37,21 @@ enum Choice {
     Enrolled,
 }
 
-/// What a decision says whatever the outcome is.
+/// An experiment that was asked for: under its own key, or by a flag under the flag's.
 #[derive(Clone, Copy)]
-struct Asked<'c> {
-    config: &'c CompiledConfig<'c>,
-    key: StringId,
-    experiment: &'c Experiment,
-    is_experiment: bool,
+pub(crate) struct Asked<'c> {
+    pub(crate) config: &'c CompiledConfig<'c>,
+    pub(crate) key: StringId,
+    pub(crate) experiment: &'c Experiment,
+    pub(crate) is_experiment: bool,
 }
 
 impl<'c> Asked<'c> {
-    #[inline]
-    fn answer(self, outcome: Outcome, unit: Unit<'c>) -> Decision<'c> {
+    #[inline(always)]
+    fn answer(self, answer: &mut Decision<'c>, outcome: Outcome, unit: Unit<'c>) {
         let variant = self.config.variant(self.experiment.variants, outcome.variant);
         let enrolled = outcome.choice == Choice::Enrolled && variant != Variant::NONE;
-        Decision {
+        *answer = Decision {
             config: Some(self.config),
             part: enrolled.then_some(self.experiment),
             unit,
@@ -61,35 +61,45 @@ impl<'c> Asked<'c> {
             bucket: outcome.bucket,
             is_experiment: self.is_experiment,
             is_chosen: outcome.choice != Choice::Default,
-        }
+        };
     }
 }
 
 impl<'c> Request<'c> {
-    /// Decides an experiment that was asked for under a key: its own, or that of a flag.
-    #[inline]
+    /// Decides an experiment.
+    #[inline(always)]
     pub(crate) fn experiment<T: Trace>(
         &mut self,
-        key: StringId,
-        experiment: &'c Experiment,
-        is_experiment: bool,
+        asked: Asked<'c>,
+        answer: &mut Decision<'c>,
         trace: &mut T,
-    ) -> Decision<'c> {
-        let asked = Asked { config: self.config, key, experiment, is_experiment };
-        if !T::LISTENS && experiment.is_plain() {
-            self.all_steps::<T, true>(asked, trace)
+    ) {
+        if !T::LISTENS && asked.experiment.is_plain() {
+            self.all_steps::<T, true>(asked, answer, trace);
         } else {
-            self.all_steps::<T, false>(asked, trace)
+            self.uncommon_steps(asked, answer, trace);
         }
+    }
+
+    #[inline(never)]
+    fn uncommon_steps<T: Trace>(
+        &mut self,
+        asked: Asked<'c>,
+        answer: &mut Decision<'c>,
+        trace: &mut T,
+    ) {
+        self.all_steps::<T, false>(asked, answer, trace);
     }
 
     /// The steps in order. A `PLAIN` experiment runs and has no extras: its steps are the same, compiled without what only
     /// the others need, which is most of it.
+    #[inline(always)]
     fn all_steps<T: Trace, const PLAIN: bool>(
         &mut self,
         asked: Asked<'c>,
+        answer: &mut Decision<'c>,
         trace: &mut T,
-    ) -> Decision<'c> {
+    ) {
         let experiment = asked.experiment;
         let extras = if PLAIN { None } else { self.config.extras_of(experiment) };
         // 1. Inactive.
@@ -100,7 +110,7 @@ impl<'c> Request<'c> {
             active: phase != Phase::Inactive,
         });
         if phase == Phase::Inactive {
-            return asked.answer(Outcome::control(experiment, Why::INACTIVE), Unit::NONE);
+            return asked.answer(answer, Outcome::control(experiment, Why::INACTIVE), Unit::NONE);
         }
         // 2. No unit.
         let unit = self.unit(experiment, extras);
@@ -109,9 +119,10 @@ impl<'c> Request<'c> {
             unit: unit.map(|unit| unit.text().to_string()),
         });
         let Some(unit) = unit else {
-            return asked.answer(Outcome::control(experiment, Why::NO_UNIT), Unit::NONE);
+            return asked.answer(answer, Outcome::control(experiment, Why::NO_UNIT), Unit::NONE);
         };
-        asked.answer(self.steps_of_unit(experiment, extras, phase, unit, trace), unit)
+        let outcome = self.steps_of_unit(experiment, extras, phase, unit, trace);
+        asked.answer(answer, outcome, unit);
     }
 
     /// The steps from the third on.

@@ -4,6 +4,7 @@ use crate::config::{Flag, RuleServe, Span, Target};
 use crate::strings::StringId;
 use crate::decision::{Decision, Why};
 use crate::evaluate::Request;
+use crate::experiment::Asked;
 use crate::explain::{Step, Trace};
 use crate::slots::owner_of;
 
@@ -12,28 +13,30 @@ impl<'c> Request<'c> {
         &mut self,
         key: StringId,
         flag: &'c Flag,
+        answer: &mut Decision<'c>,
         trace: &mut T,
-    ) -> Decision<'c> {
+    ) {
         trace.record(|| Step::Flag {
             flag: self.name(key).to_owned(),
             enabled: flag.enabled && !flag.damaged,
         });
         let config = self.config;
-        let serve = |variant, why| {
+        let serve = |answer: &mut Decision<'c>, variant, why| {
             let variant = config.variant(flag.variants, variant);
-            Decision { config: Some(config), key, variant, why, ..Decision::NOT_FOUND }
+            *answer =
+                Decision { config: Some(config), key, variant, why, ..Decision::NOT_FOUND };
         };
         // 2. The kill switch.
         if !flag.enabled || flag.damaged {
-            return serve(flag.off_variant, Why::DISABLED);
+            return serve(answer, flag.off_variant, Why::DISABLED);
         }
         // 3. Holdout.
         if let Some(holdout) = self.holdout(flag.holdouts, trace) {
-            return serve(flag.off_variant, Why::holdout(holdout));
+            return serve(answer, flag.off_variant, Why::holdout(holdout));
         }
         // 4. Prerequisites.
         if let Some(entry) = self.unmet_prerequisite(flag.prerequisites, trace) {
-            return serve(flag.off_variant, Why::prerequisite(entry));
+            return serve(answer, flag.off_variant, Why::prerequisite(entry));
         }
         let unit = self.unit_id(flag.unit_type);
         // 5. Individual targets.
@@ -49,7 +52,7 @@ impl<'c> Request<'c> {
             if let Some(variant) =
                 found.and_then(|at| self.listed_variant(flag.target_variants, at))
             {
-                return serve(variant, Why::TARGET);
+                return serve(answer, variant, Why::TARGET);
             }
         }
         // 6. Rules.
@@ -80,7 +83,7 @@ impl<'c> Request<'c> {
                 continue;
             }
             match rule.serve {
-                RuleServe::Variant(variant) => return serve(variant, Why::rule(index)),
+                RuleServe::Variant(variant) => return serve(answer, variant, Why::rule(index)),
                 RuleServe::Split(slots) => {
                     let Some(unit) = unit else { continue };
                     let bucket = self.bucket_of(flag.salt, flag.unit_type, unit);
@@ -92,24 +95,25 @@ impl<'c> Request<'c> {
                             .map(str::to_owned),
                     });
                     if let Some(variant) = owner {
-                        return serve(variant, Why::split(bucket));
+                        return serve(answer, variant, Why::split(bucket));
                     }
                 }
                 RuleServe::Experiment(id) => {
                     let Some(experiment) = self.config.experiments.get(id.0 as usize) else {
                         continue;
                     };
-                    let decision = self.experiment(key, experiment, false, trace);
+                    let asked = Asked { config, key, experiment, is_experiment: false };
+                    self.experiment(asked, answer, trace);
                     // Skipped when nobody chose a variant for the unit: overrides and shipped variants did.
-                    if decision.is_chosen {
-                        return decision;
+                    if answer.is_chosen {
+                        return;
                     }
                 }
             }
         }
         // 7. The default.
         let reason = if flag.rules.is_empty() { Why::STATIC } else { Why::DEFAULT };
-        serve(flag.default_variant, reason)
+        serve(answer, flag.default_variant, reason);
     }
 
     /// Entry of the first required flag that serves another variant than the required one.

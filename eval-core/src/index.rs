@@ -39,9 +39,9 @@ impl KeyIndex {
         Self { places, position_mask }
     }
 
-    /// Position of the key for which `is_key` says yes, among those with its hash.
+    /// What `take` makes of the position of a key, of the first position with the key's hash of which it makes something.
     #[inline(always)]
-    pub(crate) fn find(&self, key: &[u8], mut is_key: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(crate) fn find<T>(&self, key: &[u8], take: impl Fn(u32) -> Option<T>) -> Option<T> {
         let hash = hash(key);
         let tag = tag(hash, self.position_mask);
         let mut place = start(hash, self.places.len());
@@ -50,9 +50,10 @@ impl KeyIndex {
             if found == FREE {
                 return None;
             }
-            let position = found & self.position_mask;
-            if found & !self.position_mask == tag && is_key(position) {
-                return Some(position);
+            if found & !self.position_mask == tag
+                && let Some(entry) = take(found & self.position_mask)
+            {
+                return Some(entry);
             }
             place = next(place, self.places.len());
         }
@@ -101,13 +102,13 @@ mod tests {
         let keys: Vec<String> = (0..5000).map(|i| format!("key-{i}")).collect();
         let index = KeyIndex::new(keys.iter().map(|key| key.as_bytes()));
         let find =
-            |key: &str| index.find(key.as_bytes(), |at| keys[at as usize].as_str() == key);
+            |key: &str| index.find(key.as_bytes(), |at| (keys[at as usize] == key).then_some(at));
         for (i, key) in keys.iter().enumerate() {
             assert_eq!(find(key), u32::try_from(i).ok());
         }
         assert_eq!(find("key-5000"), None);
-        assert_eq!(KeyIndex::new([].into_iter()).find(b"a", |_| true), None);
-        assert_eq!(KeyIndex::default().find(b"a", |_| true), None);
+        assert_eq!(KeyIndex::new([].into_iter()).find(b"a", Some), None);
+        assert_eq!(KeyIndex::default().find(b"a", Some), None);
     }
 
     #[test]

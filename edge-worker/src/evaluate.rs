@@ -96,7 +96,7 @@ pub(crate) fn evaluate(
         let mut at = 0;
         evaluation.evaluate_all(|decision| {
             separate(&mut body, at);
-            push_decision(&mut body, decision.key, &decision, None);
+            push_decision(&mut body, decision.key(), decision, None);
             at += 1;
         });
     }
@@ -198,23 +198,23 @@ pub(crate) fn separate(body: &mut Vec<u8>, at: usize) {
 fn push_decision(body: &mut Vec<u8>, key: &str, decision: &Decision<'_>, steps: Option<&[u8]>) {
     push_json_string(body, key);
     body.extend_from_slice(br#":{"variant":"#);
-    match decision.variant {
+    match decision.variant() {
         Some(variant) => push_json_string(body, variant),
         None => body.extend_from_slice(b"null"),
     }
     body.extend_from_slice(br#","value":"#);
-    body.extend_from_slice(decision.value.unwrap_or("null").as_bytes());
-    body.extend_from_slice(if decision.enrolled {
+    body.extend_from_slice(decision.value_bytes().unwrap_or(b"null"));
+    body.extend_from_slice(if decision.enrolled() {
         br#","enrolled":true"#
     } else {
         br#","enrolled":false"#
     });
     body.extend_from_slice(br#","reason":""#);
-    body.extend_from_slice(decision.reason.as_str().as_bytes());
+    body.extend_from_slice(decision.reason().as_str().as_bytes());
     body.push(b'"');
     if let Some(steps) = steps {
         body.extend_from_slice(br#","detail":"#);
-        body.extend_from_slice(&to_json(&decision.reason));
+        body.extend_from_slice(&to_json(&decision.reason()));
         body.extend_from_slice(br#","steps":"#);
         body.extend_from_slice(steps);
     }
@@ -230,10 +230,10 @@ pub(crate) fn log_exposure(
     decision: &Decision<'_>,
     now_ms: i64,
 ) {
-    let Some(exposure) = decision.exposure.as_ref().filter(|_| service.config().has_collector)
-    else {
+    if !service.config().has_collector {
         return;
-    };
+    }
+    let Some(exposure) = decision.exposure() else { return };
     let config = held.config.config();
     let units: Vec<(&str, &str)> = config
         .unit_types()
@@ -244,14 +244,14 @@ pub(crate) fn log_exposure(
         &ExposureEvent {
             environment: held.environment.id(),
             units: &units,
-            flag: decision.key,
+            flag: decision.key(),
             experiment: exposure.experiment,
             variant: exposure.variant,
             unit_type: exposure.unit_type,
             unit_id: &exposure.unit.to_string(),
             layer: exposure.layer,
             bucket: exposure.bucket,
-            reason: decision.reason.as_str(),
+            reason: decision.reason().as_str(),
             generation: held.config.generation(),
             now_ms,
             attributes_json: &exposed_attributes(context),

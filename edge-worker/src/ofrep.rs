@@ -47,7 +47,7 @@ pub(crate) fn evaluate_flag(
     let list_key = held.environment.list_key(service.config(), config);
     let decision =
         eval_core::Request::new(config, &context, list_key.as_ref(), request.now_ms).evaluate(key);
-    if decision.variant.is_none() && decision.key.is_empty() {
+    if decision.variant().is_none() && decision.key().is_empty() {
         return error(404, "FLAG_NOT_FOUND", "no flag has this key", Some(key));
     }
     log_exposure(service, access.key, held, &context, &decision, request.now_ms);
@@ -83,7 +83,7 @@ pub(crate) fn evaluate_flags(
     eval_core::Request::new(config, &context, list_key.as_ref(), request.now_ms).evaluate_all(
         |decision| {
             separate(&mut body, at);
-            push_success(&mut body, &decision, generation);
+            push_success(&mut body, decision, generation);
             at += 1;
         },
     );
@@ -109,23 +109,23 @@ pub(crate) fn error(status: u16, code: &str, details: &str, key: Option<&str>) -
 
 fn push_success(body: &mut Vec<u8>, decision: &Decision<'_>, generation: u64) {
     body.extend_from_slice(br#"{"key":"#);
-    push_json_string(body, decision.key);
+    push_json_string(body, decision.key());
     body.extend_from_slice(br#","reason":""#);
-    body.extend_from_slice(decision.reason.open_feature().as_bytes());
+    body.extend_from_slice(decision.reason().open_feature().as_bytes());
     body.extend_from_slice(br#"","variant":"#);
-    push_json_string(body, decision.variant.unwrap_or(""));
-    if let Some(value) = decision.value.filter(|value| *value != "null") {
+    push_json_string(body, decision.variant().unwrap_or(""));
+    if let Some(value) = decision.value_bytes().filter(|value| *value != b"null") {
         body.extend_from_slice(br#","value":"#);
-        body.extend_from_slice(value.as_bytes());
+        body.extend_from_slice(value);
     }
     body.extend_from_slice(br#","metadata":{"reason":""#);
-    body.extend_from_slice(decision.reason.as_str().as_bytes());
-    body.extend_from_slice(if decision.enrolled {
+    body.extend_from_slice(decision.reason().as_str().as_bytes());
+    body.extend_from_slice(if decision.enrolled() {
         br#"","enrolled":true"#
     } else {
         br#"","enrolled":false"#
     });
-    if let Some(exposure) = &decision.exposure {
+    if let Some(exposure) = decision.exposure() {
         body.extend_from_slice(br#","experiment":"#);
         push_json_string(body, exposure.experiment);
     }

@@ -40,25 +40,18 @@ pub fn bucket(salt: &str, unit: &str) -> u16 {
 
 /// `MurmurHash3_x86_32` of some bytes, as Austin Appleby's reference implementation defines it.
 pub fn murmur3_32(bytes: &[u8], seed: u32) -> u32 {
-    let mut blocks = bytes.chunks_exact(4);
-    let mut h = seed;
-    for block in &mut blocks {
-        h = absorb(h, mix(le_word(block)));
-    }
-    finish(h, le_word(blocks.remainder()), bytes.len())
+    absorb_all(seed, bytes, bytes.len())
 }
 
 /// The state of the hash after `salt + ":"`.
 ///
-/// `h` has absorbed the whole blocks; up to three bytes that do not fill a block wait in `carry`.
+/// `h` has absorbed the whole blocks; up to three bytes that do not fill a block wait beside the length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SaltState {
     /// Hash state after the whole blocks of `salt + ":"`.
-    pub(crate) h: u32,
-    /// The bytes after the last whole block, little endian.
-    pub(crate) carry: u32,
-    /// Length of `salt + ":"` in bytes.
-    pub(crate) len: u8,
+    h: u32,
+    /// The low byte is the length of `salt + ":"`; the bytes above it are those after the last whole block.
+    rest: u32,
 }
 
 impl SaltState {
@@ -79,30 +72,52 @@ impl SaltState {
                 filled = 0;
             }
         }
-        Self { h, carry: word, len }
+        Self::from_parts(h, word, len)
+    }
+
+    /// A state from what [`SaltState::hash_state`], [`SaltState::carry`] and [`SaltState::len`] say of it.
+    pub(crate) const fn from_parts(h: u32, carry: u32, len: u8) -> Self {
+        Self { h, rest: carry << 8 | len as u32 }
+    }
+
+    /// The hash after the whole blocks.
+    pub(crate) fn hash_state(self) -> u32 {
+        self.h
+    }
+
+    /// The bytes after the last whole block, little endian.
+    pub(crate) fn carry(self) -> u32 {
+        self.rest >> 8
+    }
+
+    /// Length of `salt + ":"` in bytes.
+    #[inline]
+    pub(crate) fn len(self) -> u8 {
+        (self.rest & 0xff) as u8
     }
 
     /// Whether a unit hashed after this salt starts on a block boundary.
+    #[inline]
     pub fn is_aligned(self) -> bool {
-        self.len.is_multiple_of(4)
+        self.rest & 3 == 0
     }
 
     /// The full 32-bit hash of `salt + ":" + unit`.
+    #[inline]
     pub fn hash(self, unit: &str) -> u32 {
         let unit = unit.as_bytes();
-        let total = usize::from(self.len).wrapping_add(unit.len());
         if self.is_aligned() {
-            let mut blocks = unit.chunks_exact(4);
-            let mut h = self.h;
-            for block in &mut blocks {
-                h = absorb(h, mix(le_word(block)));
-            }
-            return finish(h, le_word(blocks.remainder()), total);
+            return absorb_all(self.h, unit, usize::from(self.len()).wrapping_add(unit.len()));
         }
-        // The carry shifts every block of the unit by one to three bytes.
+        self.hash_shifted(unit)
+    }
+
+    /// The carry shifts every block of the unit by one to three bytes.
+    #[cold]
+    fn hash_shifted(self, unit: &[u8]) -> u32 {
         let mut h = self.h;
-        let mut word = self.carry;
-        let mut filled = u32::from(self.len % 4);
+        let mut word = self.carry();
+        let mut filled = u32::from(self.len() % 4);
         for &byte in unit {
             word |= u32::from(byte) << filled.wrapping_mul(8);
             filled = filled.wrapping_add(1);
@@ -112,15 +127,17 @@ impl SaltState {
                 filled = 0;
             }
         }
-        finish(h, word, total)
+        finish(h, word, usize::from(self.len()).wrapping_add(unit.len()))
     }
 
     /// The bucket of `unit` after this salt.
+    #[inline]
     pub fn bucket(self, unit: &str) -> u16 {
         reduce(self.hash(unit))
     }
 
     /// The bucket of a unit whose blocks were mixed before; the same number as [`SaltState::bucket`].
+    #[inline]
     pub fn bucket_prepared(self, unit: &PreparedUnit<'_>) -> u16 {
         if !self.is_aligned() {
             return self.bucket(unit.text);
@@ -130,7 +147,7 @@ impl SaltState {
             h = absorb(h, k);
         }
         h ^= unit.mixed_tail;
-        h ^= u32::from(self.len).wrapping_add(unit.len);
+        h ^= u32::from(self.len()).wrapping_add(unit.len);
         reduce(avalanche(h))
     }
 }
@@ -153,18 +170,15 @@ impl<'r> PreparedUnit<'r> {
             return None;
         }
         let mut mixed = [0; MAX_UNIT_BYTES / 4];
-        let mut blocks = bytes.chunks_exact(4);
-        let mut n_blocks = 0usize;
-        for (slot, block) in mixed.iter_mut().zip(&mut blocks) {
-            *slot = mix(le_word(block));
-            n_blocks = n_blocks.wrapping_add(1);
+        let (blocks, tail) = bytes.as_chunks::<4>();
+        for (slot, block) in mixed.iter_mut().zip(blocks) {
+            *slot = mix(u32::from_le_bytes(*block));
         }
-        let mixed_tail = mix(le_word(bytes.chunks_exact(4).remainder()));
         Some(Self {
             text: unit,
             mixed,
-            n_blocks,
-            mixed_tail,
+            n_blocks: blocks.len(),
+            mixed_tail: mix(tail_word(tail)),
             len: u32::try_from(bytes.len()).unwrap_or(0),
         })
     }
@@ -174,6 +188,7 @@ impl<'r> PreparedUnit<'r> {
         self.text
     }
 
+    #[inline]
     fn blocks(&self) -> &[u32] {
         self.mixed.get(..self.n_blocks).unwrap_or_default()
     }
@@ -186,13 +201,20 @@ fn reduce(hash: u32) -> u16 {
     u16::try_from(hash.wrapping_rem(BUCKETS)).unwrap_or(0)
 }
 
-/// Up to four bytes as a little-endian word, missing ones zero.
+/// Hash of some bytes from a state that lies on a block boundary; `total` counts the bytes before them, too.
 #[inline]
-fn le_word(bytes: &[u8]) -> u32 {
-    if let Ok(word) = <[u8; 4]>::try_from(bytes) {
-        return u32::from_le_bytes(word);
+fn absorb_all(mut h: u32, bytes: &[u8], total: usize) -> u32 {
+    let (blocks, tail) = bytes.as_chunks::<4>();
+    for block in blocks {
+        h = absorb(h, mix(u32::from_le_bytes(*block)));
     }
-    bytes.iter().rev().fold(0, |word, &byte| (word << 8) | u32::from(byte))
+    finish(h, tail_word(tail), total)
+}
+
+/// The up to three bytes after the last block as a little-endian word, missing ones zero.
+#[inline]
+fn tail_word(tail: &[u8]) -> u32 {
+    tail.iter().rev().fold(0, |word, &byte| (word << 8) | u32::from(byte))
 }
 
 /// The part of a block's mixing that does not depend on the state.
@@ -271,8 +293,8 @@ mod tests {
 
     #[test]
     fn units_without_a_bucket_are_not_prepared() {
-        assert!(PreparedUnit::new("").is_none());
-        assert!(PreparedUnit::new(&"x".repeat(257)).is_none());
-        assert!(PreparedUnit::new(&"x".repeat(256)).is_some());
+        for (len, has_bucket) in [(0, false), (1, true), (256, true), (257, false)] {
+            assert_eq!(PreparedUnit::new(&"x".repeat(len)).is_some(), has_bucket, "{len}");
+        }
     }
 }

@@ -4,33 +4,19 @@
 //! accidents on the way: what is found here was published so.)
 
 use crate::compile::{MAX_CONDITION_DEPTH, MAX_CONDITION_SIZE};
-use crate::config::{CompiledConfig, Experiment, Extras, Fault, Flag, RuleServe, Span, Target};
-use crate::strings::StringId;
+use crate::config::{
+    CompiledConfig, Experiment, Extras, Fault, Flag, RuleServe, Span, Target, Variants,
+};
 use crate::targeting::{Node, NodeId, Operator};
 
 /// Switches off what cannot be evaluated.
 pub(crate) fn check(config: &mut CompiledConfig<'_>) {
     let mut faults = Vec::new();
+    check_comparisons(config, &mut faults);
     bound_conditions(config, &mut faults);
-    for comparison in &config.comparisons {
-        if Operator::from_code(comparison.op).is_none() {
-            let attribute = config.attributes.get(comparison.attribute.0 as usize);
-            faults.push(Fault {
-                entry: format!(
-                    "comparison of `{}`",
-                    attribute.map_or("", |&id| config.strings.get(id))
-                ),
-                problem: format!(
-                    "operator {} is not known; the comparison is false",
-                    comparison.op
-                ),
-            });
-        }
-    }
-    let damaged: Vec<Option<&'static str>> =
-        config.experiments.iter().map(|e| experiment_problem(config, e)).collect();
-    for (experiment, problem) in config.experiments.iter_mut().zip(damaged) {
-        if let Some(problem) = problem {
+    for at in 0..config.experiments.len() {
+        let problem = config.experiments.get(at).and_then(|e| experiment_problem(config, e));
+        if let (Some(problem), Some(experiment)) = (problem, config.experiments.get_mut(at)) {
             experiment.damaged = true;
             faults.push(Fault {
                 entry: format!("experiment `{}`", config.strings.get(experiment.key)),
@@ -38,10 +24,9 @@ pub(crate) fn check(config: &mut CompiledConfig<'_>) {
             });
         }
     }
-    let damaged: Vec<Option<&'static str>> =
-        config.flags.iter().map(|f| flag_problem(config, f)).collect();
-    for (flag, problem) in config.flags.iter_mut().zip(damaged) {
-        if let Some(problem) = problem {
+    for at in 0..config.flags.len() {
+        let problem = config.flags.get(at).and_then(|f| flag_problem(config, f));
+        if let (Some(problem), Some(flag)) = (problem, config.flags.get_mut(at)) {
             flag.damaged = true;
             faults.push(Fault {
                 entry: format!("flag `{}`", config.strings.get(flag.key)),
@@ -50,7 +35,7 @@ pub(crate) fn check(config: &mut CompiledConfig<'_>) {
         }
     }
     for entry in &config.entries {
-        let exists = match entry.target {
+        let exists = match entry.target() {
             Target::Flag(id) => (id as usize) < config.flags.len(),
             Target::Experiment(id) => (id as usize) < config.experiments.len(),
         };
@@ -64,21 +49,48 @@ pub(crate) fn check(config: &mut CompiledConfig<'_>) {
     config.faults = faults;
 }
 
+/// Makes comparisons false that cannot be made.
+fn check_comparisons(config: &mut CompiledConfig<'_>, faults: &mut Vec<Fault>) {
+    for comparison in &mut config.comparisons {
+        let attribute = config.attributes.get(comparison.attribute.0 as usize);
+        let whole = attribute.is_some()
+            && whole(comparison.texts, &config.texts).is_some()
+            && whole(comparison.literals, &config.literals).is_some();
+        let known = Operator::from_code(comparison.op).is_some();
+        if whole && known {
+            continue;
+        }
+        let problem = if known {
+            "it refers to what does not exist; the comparison is false".to_owned()
+        } else {
+            format!("operator {} is not known; the comparison is false", comparison.op)
+        };
+        let attribute = attribute.map_or("", |name| config.strings.get(name.id));
+        faults.push(Fault { entry: format!("comparison of `{attribute}`"), problem });
+        if known {
+            comparison.op = 0;
+        }
+    }
+}
+
 /// Replaces nodes that could make evaluation long or endless: children that do not come before their parents, and trees
 /// beyond the limits of compiling.
 fn bound_conditions(config: &mut CompiledConfig<'_>, faults: &mut Vec<Fault>) {
-    let mut sizes: Vec<(u32, usize)> = Vec::with_capacity(config.nodes.len());
+    let mut sizes: Vec<Size> = Vec::with_capacity(config.nodes.len());
     for at in 0..config.nodes.len() {
-        let size = node_size(config, at, &sizes);
+        let size = config.nodes.get(at).and_then(|node| node_size(config, *node, &sizes));
         match size {
-            Some(size) if size.0 <= MAX_CONDITION_SIZE && size.1 <= MAX_CONDITION_DEPTH => {
+            Some(size)
+                if size.comparisons <= MAX_CONDITION_SIZE
+                    && usize::from(size.depth) <= MAX_CONDITION_DEPTH =>
+            {
                 sizes.push(size);
             }
             _ => {
                 if let Some(node) = config.nodes.get_mut(at) {
                     *node = Node::Never;
                 }
-                sizes.push((1, 0));
+                sizes.push(Size::ONE);
                 faults.push(Fault {
                     entry: format!("condition {at}"),
                     problem: "refers to what does not exist, or is too large; it is false".into(),
@@ -88,42 +100,50 @@ fn bound_conditions(config: &mut CompiledConfig<'_>, faults: &mut Vec<Fault>) {
     }
 }
 
-fn node_size(
-    config: &CompiledConfig<'_>,
-    at: usize,
-    sizes: &[(u32, usize)],
-) -> Option<(u32, usize)> {
-    // Only nodes before this one have a size yet, so a look-up proves the order.
-    let size_of = |id: NodeId| sizes.get(id.0 as usize).copied();
-    match config.nodes.get(at)? {
+/// What a node comes to when everything in it is written out.
+#[derive(Clone, Copy)]
+struct Size {
+    comparisons: u32,
+    depth: u8,
+}
+
+impl Size {
+    const ONE: Self = Self { comparisons: 1, depth: 0 };
+
+    fn under(self, n_more: u32) -> Self {
+        Self {
+            comparisons: self.comparisons.saturating_add(n_more),
+            depth: self.depth.saturating_add(1),
+        }
+    }
+}
+
+fn node_size(config: &CompiledConfig<'_>, node: Node, sizes: &[Size]) -> Option<Size> {
+    // Only comparisons and nodes before this one have a size yet, so a look-up proves the order.
+    let size_of = |id: NodeId| match (id.0 as usize).checked_sub(config.comparisons.len()) {
+        None => Some(Size::ONE),
+        Some(at) => sizes.get(at).copied(),
+    };
+    match node {
         Node::All(span) | Node::Any(span) => {
-            let children = whole(*span, &config.children)?;
-            let mut size = 0u32;
-            let mut depth = 0;
-            for &child in children {
-                let (s, d) = size_of(child)?;
-                size = size.saturating_add(s);
-                depth = depth.max(d);
+            let mut total = Size { comparisons: 0, depth: 0 };
+            for &child in whole(span, &config.children)? {
+                let size = size_of(child)?;
+                total.comparisons = total.comparisons.saturating_add(size.comparisons);
+                total.depth = total.depth.max(size.depth);
             }
-            Some((size, depth.saturating_add(1)))
+            Some(total.under(0))
         }
-        Node::Not(child) => size_of(*child).map(|(size, depth)| (size, depth.saturating_add(1))),
-        Node::Compare(at) => {
-            let comparison = config.comparisons.get(*at as usize)?;
-            config.attributes.get(comparison.attribute.0 as usize)?;
-            whole(comparison.values, &config.literals)?;
-            Some((1, 0))
-        }
+        Node::Not(child) => Some(size_of(child)?.under(0)),
         Node::Segment(id) => {
             let segment = config.segments.get(id.0 as usize)?;
             config.unit_types.get(usize::from(segment.unit_type.0))?;
-            let (size, depth) = match segment.condition {
-                Some(condition) => size_of(condition)?,
-                None => (1, 0),
-            };
-            Some((size.saturating_add(1), depth.saturating_add(1)))
+            match segment.condition {
+                Some(condition) => Some(size_of(condition)?.under(1)),
+                None => Some(Size::ONE.under(1)),
+            }
         }
-        Node::Never => Some((1, 0)),
+        Node::Never => Some(Size::ONE),
     }
 }
 
@@ -146,10 +166,10 @@ fn experiment_problem(
     if let Some(problem) = variants_problem(config, experiment.variants, &[experiment.control]) {
         return Some(problem);
     }
-    if experiment.targeting.is_some_and(|id| id.0 as usize >= config.nodes.len()) {
+    if experiment.targeting().is_some_and(|id| id.0 as usize >= config.n_nodes()) {
         return Some("its targeting does not exist");
     }
-    if let Some(id) = experiment.layer {
+    if let Some(id) = experiment.layer() {
         let Some(layer) = config.layer(id) else { return Some("its layer does not exist") };
         if layer.unit_type != experiment.unit_type
             || config.slots.get(layer.slots.0 as usize).is_none()
@@ -157,13 +177,13 @@ fn experiment_problem(
             return Some("its layer is of another unit type or has no slots");
         }
     }
-    let n_variants = experiment.variants.len;
+    let n_variants = u32::from(experiment.variants.len);
     match config.slots.get(experiment.split.0 as usize).and_then(|span| whole(*span, &config.runs))
     {
         Some(runs) if runs.iter().all(|run| u32::from(run.owner) < n_variants) => {}
         _ => return Some("its split does not exist or names a variant that it does not have"),
     }
-    match experiment.extras {
+    match experiment.extras.get() {
         None => None,
         Some(at) => match config.extras.get(at as usize) {
             Some(extras) => extras_problem(config, extras, n_variants),
@@ -205,12 +225,12 @@ fn flag_problem(config: &CompiledConfig<'_>, flag: &Flag) -> Option<&'static str
         return Some("its rules do not exist");
     };
     for rule in rules {
-        if rule.condition.is_some_and(|id| id.0 as usize >= config.nodes.len()) {
+        if rule.condition.is_some_and(|id| id.0 as usize >= config.n_nodes()) {
             return Some("a rule's condition does not exist");
         }
         let exists = match rule.serve {
-            RuleServe::Variant(at) => u32::from(at) < flag.variants.len,
-            RuleServe::Split(at) => config.slots.get(at as usize).is_some(),
+            RuleServe::Variant(at) => at < flag.variants.len,
+            RuleServe::Split(slots) => config.slots.get(slots.0 as usize).is_some(),
             RuleServe::Experiment(id) => (id.0 as usize) < config.experiments.len(),
         };
         if !exists {
@@ -222,19 +242,20 @@ fn flag_problem(config: &CompiledConfig<'_>, flag: &Flag) -> Option<&'static str
 
 fn variants_problem(
     config: &CompiledConfig<'_>,
-    variants: Span,
+    variants: Variants,
     named: &[u16],
 ) -> Option<&'static str> {
-    let Some(rows) = whole(variants, &config.variants) else {
+    let names = Span { start: variants.names, len: u32::from(variants.len) };
+    let Some(names) = whole(names, &config.variant_names) else {
         return Some("its variants do not exist");
     };
-    let known = |id: StringId| config.strings.holds(id);
-    if !rows.iter().all(|variant| known(variant.key) && known(variant.value)) {
+    let last = (variants.values.0 as usize).saturating_add(names.len());
+    if last > config.strings.len() || !names.iter().all(|&name| config.strings.holds(name)) {
         return Some("a variant's name or value does not exist");
     }
     named
         .iter()
-        .any(|&at| u32::from(at) >= variants.len)
+        .any(|&at| at >= variants.len)
         .then_some("it names a variant that it does not have")
 }
 

@@ -1,17 +1,20 @@
 //! Conditions, segments and lists of unit ids, of one request.
 
 use crate::config::{Span, UnitTypeId};
+use crate::context::AttributeValue;
 use crate::evaluate::Request;
 use crate::explain::{Step, Trace};
 use crate::fingerprint::unit_fingerprint;
-use crate::targeting::{Node, NodeId, Operands, Operator, compare};
+use crate::targeting::{Comparison, Node, NodeId, Operands, Operator, compare, has_text};
 
 impl Request<'_> {
     /// Whether a condition is true of the request.
+    #[inline]
     pub(crate) fn holds<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
-        if !T::LISTENS
-            && let Some(known) = self.memo.as_ref().and_then(|memo| memo.condition(id))
-        {
+        if T::LISTENS || self.memo.is_none() {
+            return self.work_out(id, trace);
+        }
+        if let Some(known) = self.memo.as_ref().and_then(|memo| memo.condition(id)) {
             return known;
         }
         let holds = self.work_out(id, trace);
@@ -21,9 +24,18 @@ impl Request<'_> {
         holds
     }
 
-    pub(crate) fn work_out<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
+    #[inline]
+    fn work_out<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
         let config = self.config;
-        match config.nodes.get(id.0 as usize) {
+        match config.comparisons.get(id.0 as usize) {
+            Some(comparison) => self.comparison(comparison, trace),
+            None => self.inner_node(id, trace),
+        }
+    }
+
+    fn inner_node<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
+        let config = self.config;
+        match config.nodes.get((id.0 as usize).saturating_sub(config.comparisons.len())) {
             Some(Node::All(children)) => children
                 .of(&config.children)
                 .iter()
@@ -33,40 +45,54 @@ impl Request<'_> {
                 .iter()
                 .any(|&child| child < id && self.holds(child, trace)),
             Some(Node::Not(child)) => *child < id && !self.holds(*child, trace),
-            Some(Node::Compare(at)) => self.comparison(*at, trace),
             Some(Node::Segment(segment)) => self.segment(id, segment.0, trace),
             Some(Node::Never) | None => false,
         }
     }
 
-    pub(crate) fn comparison<T: Trace>(&mut self, at: u32, trace: &mut T) -> bool {
+    #[inline]
+    fn comparison<T: Trace>(&self, comparison: &Comparison, trace: &mut T) -> bool {
         let config = self.config;
-        let Some(comparison) = config.comparisons.get(at as usize) else { return false };
-        let Some(&attribute) = config.attributes.get(comparison.attribute.0 as usize) else {
-            return false;
-        };
-        let name = self.name(attribute);
-        let value = self.context.value(name);
+        let attribute = config.attributes.get(comparison.attribute.0 as usize);
+        let value = attribute.and_then(|name| self.context.value_of(name, &config.strings));
         let operator = Operator::from_code(comparison.op);
-        let operands = Operands {
-            strings: &config.strings,
-            patterns: &config.patterns,
-            values: comparison.values.of(&config.literals),
-        };
         let matched = match (operator, value) {
-            (Some(operator), Some(value)) => compare(operator, value, operands),
+            // What nearly every comparison is, without the way through all others.
+            (Some(Operator::Eq | Operator::In), Some(AttributeValue::String(text))) => {
+                has_text(comparison.texts.of(&config.texts), &config.strings, text)
+            }
+            (Some(operator), Some(value)) => self.compare(operator, value, comparison),
             _ => false,
         };
-        trace.record(|| Step::Comparison {
-            attribute: name.to_owned(),
-            op: operator.map_or("unknown", Operator::as_str).to_owned(),
-            present: value.is_some(),
-            matched,
-        });
+        if let Some(attribute) = attribute {
+            trace.record(|| Step::Comparison {
+                attribute: self.name(attribute.id).to_owned(),
+                op: operator.map_or("unknown", Operator::as_str).to_owned(),
+                present: value.is_some(),
+                matched,
+            });
+        }
         matched
     }
 
-    pub(crate) fn segment<T: Trace>(&mut self, node: NodeId, at: u32, trace: &mut T) -> bool {
+    #[inline(never)]
+    fn compare(
+        &self,
+        operator: Operator,
+        value: &AttributeValue<'_>,
+        comparison: &Comparison,
+    ) -> bool {
+        let config = self.config;
+        let operands = Operands {
+            strings: &config.strings,
+            patterns: &config.patterns,
+            texts: comparison.texts.of(&config.texts),
+            literals: comparison.literals.of(&config.literals),
+        };
+        compare(operator, value, operands)
+    }
+
+    fn segment<T: Trace>(&mut self, node: NodeId, at: u32, trace: &mut T) -> bool {
         let config = self.config;
         let Some(segment) = config.segments.get(at as usize) else { return false };
         let unit = self.unit_id(segment.unit_type);

@@ -8,7 +8,7 @@ use crate::bucket::SaltState;
 use crate::fingerprint::Fingerprint;
 use crate::slots::{Run, SlotsId};
 use crate::source::{ExperimentStatus, KeyKind, PauseBehaviour};
-use crate::strings::{StringId, StringTable};
+use crate::strings::{StringId, StringTable, Word};
 use crate::targeting::{Comparison, LiteralRow, Node, NodeId, Patterns};
 use std::borrow::Cow;
 
@@ -65,12 +65,47 @@ ids! {
     ExperimentId(u32);
 }
 
+/// An index, or none, in the space of an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Maybe(u32);
+
+impl Maybe {
+    pub(crate) const NONE: Self = Self(u32::MAX);
+
+    pub(crate) fn from_option(index: Option<u32>) -> Self {
+        Self(index.unwrap_or(u32::MAX))
+    }
+
+    #[inline]
+    pub(crate) fn get(self) -> Option<u32> {
+        (self != Self::NONE).then_some(self.0)
+    }
+}
+
+/// The answers of an experiment or flag. Lists of names that several share are kept once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Variants {
+    /// Start of their names in [`CompiledConfig::variant_names`].
+    pub(crate) names: u32,
+    /// The first one's value, serialized JSON; the others' follow it.
+    pub(crate) values: StringId,
+    pub(crate) len: u16,
+}
+
 /// One answer of an experiment or flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Variant {
-    pub(crate) key: StringId,
-    /// Serialized JSON.
+    pub(crate) name: StringId,
     pub(crate) value: StringId,
+}
+
+impl Variant {
+    /// What an index leads to that no variant has.
+    pub(crate) const NONE: Self = Self { name: StringId(u32::MAX), value: StringId(u32::MAX) };
+
+    pub(crate) fn existing(self) -> Option<Self> {
+        (self != Self::NONE).then_some(self)
+    }
 }
 
 /// A randomisation space.
@@ -146,19 +181,20 @@ pub(crate) struct Extras {
     pub(crate) keep_serving: bool,
 }
 
-/// A randomised comparison.
+/// A randomised comparison. Ten thousand of these are read for one request: they are kept small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Experiment {
     pub(crate) key: StringId,
     pub(crate) salt: SaltState,
-    pub(crate) targeting: Option<NodeId>,
-    /// `None`: it owns its whole space and nothing is hashed for traffic.
-    pub(crate) layer: Option<LayerId>,
+    pub(crate) targeting: Maybe,
+    /// None: it owns its whole space and nothing is hashed for traffic.
+    pub(crate) layer: Maybe,
+    pub(crate) split: SlotsId,
+    /// Index into [`CompiledConfig::extras`].
+    pub(crate) extras: Maybe,
+    pub(crate) variants: Variants,
     /// Its owner number in the layer's slot table.
     pub(crate) slot: u16,
-    pub(crate) variants: Span,
-    pub(crate) split: SlotsId,
-    pub(crate) extras: Option<u32>,
     pub(crate) control: u16,
     pub(crate) unit_type: UnitTypeId,
     pub(crate) status: ExperimentStatus,
@@ -167,16 +203,30 @@ pub(crate) struct Experiment {
 }
 
 impl Experiment {
+    pub(crate) fn targeting(&self) -> Option<NodeId> {
+        self.targeting.get().map(NodeId)
+    }
+
+    pub(crate) fn layer(&self) -> Option<LayerId> {
+        self.layer.get().map(LayerId)
+    }
+
+    /// Whether it runs and nothing about it is out of the ordinary.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.extras == Maybe::NONE && self.status == ExperimentStatus::Running && !self.damaged
+    }
+
     pub(crate) fn pause_behaviour(extras: &Extras) -> PauseBehaviour {
         if extras.keep_serving { PauseBehaviour::KeepServing } else { PauseBehaviour::Control }
     }
 }
 
 /// What a rule serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RuleServe {
     Variant(u16),
-    Split(u32),
+    Split(SlotsId),
     Experiment(ExperimentId),
 }
 
@@ -196,7 +246,7 @@ pub(crate) struct Flag {
     pub(crate) salt: SaltState,
     pub(crate) unit_type: UnitTypeId,
     pub(crate) enabled: bool,
-    pub(crate) variants: Span,
+    pub(crate) variants: Variants,
     pub(crate) default_variant: u16,
     pub(crate) off_variant: u16,
     pub(crate) holdouts: Span,
@@ -208,9 +258,7 @@ pub(crate) struct Flag {
 }
 
 /// What a key leads to.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Flag(u32),
     Experiment(u32),
@@ -220,7 +268,27 @@ pub(crate) enum Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) key: StringId,
-    pub(crate) target: Target,
+    /// The index, and in the highest bit whether it is an experiment's.
+    target: u32,
+}
+
+impl Entry {
+    const EXPERIMENT: u32 = 1 << 31;
+
+    /// An index of 2³¹ or more becomes one that leads nowhere.
+    pub(crate) fn new(key: StringId, target: Target) -> Self {
+        let target = match target {
+            Target::Flag(id) => id.min(Self::EXPERIMENT.wrapping_sub(1)),
+            Target::Experiment(id) => id | Self::EXPERIMENT,
+        };
+        Self { key, target }
+    }
+
+    #[inline]
+    pub(crate) fn target(self) -> Target {
+        let index = self.target & !Self::EXPERIMENT;
+        if self.target == index { Target::Flag(index) } else { Target::Experiment(index) }
+    }
 }
 
 /// An SDK key, hashed.
@@ -248,16 +316,20 @@ pub struct CompiledConfig<'b> {
     pub(crate) requires_consent: bool,
     pub(crate) domain_salt: SaltState,
     pub(crate) sdk_keys: Vec<SdkKey>,
-    pub(crate) unit_types: Vec<StringId>,
+    pub(crate) unit_types: Vec<Word>,
     /// Sorted by name.
-    pub(crate) attributes: Vec<StringId>,
+    pub(crate) attributes: Vec<Word>,
     pub(crate) runs: Vec<Run>,
     /// Stretches of `runs`.
     pub(crate) slots: Vec<Span>,
+    /// Leaves of conditions: the nodes of the lowest ids.
+    pub(crate) comparisons: Vec<Comparison>,
+    /// The nodes after them.
     pub(crate) nodes: Vec<Node>,
     pub(crate) children: Vec<NodeId>,
-    pub(crate) comparisons: Vec<Comparison>,
-    /// Values of comparisons; those of one comparison are sorted.
+    /// Texts that comparisons compare with; those of one comparison are sorted.
+    pub(crate) texts: Vec<Word>,
+    /// All other values of comparisons.
     pub(crate) literals: Vec<LiteralRow>,
     pub(crate) patterns: Patterns,
     pub(crate) segments: Vec<Segment>,
@@ -270,7 +342,7 @@ pub struct CompiledConfig<'b> {
     /// Variants of overrides and targets, beside their fingerprints.
     pub(crate) listed_variants: Vec<u16>,
     pub(crate) extras: Vec<Extras>,
-    pub(crate) variants: Vec<Variant>,
+    pub(crate) variant_names: Vec<StringId>,
     pub(crate) experiments: Vec<Experiment>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) flags: Vec<Flag>,
@@ -333,13 +405,13 @@ impl CompiledConfig<'_> {
 
     /// Unit types that some experiment, layer, holdout, flag or list is about.
     pub fn unit_types(&self) -> impl Iterator<Item = &str> {
-        self.unit_types.iter().map(|&id| self.strings.get(id))
+        self.unit_types.iter().map(|name| self.strings.get(name.id))
     }
 
     /// Attributes that some condition looks at, sorted. Nothing else in a context changes an answer, besides unit ids,
     /// prior assignments, `consent` (see [`CompiledConfig::requires_consent`]) and the clusters of switchbacks.
     pub fn attributes(&self) -> impl Iterator<Item = &str> {
-        self.attributes.iter().map(|&id| self.strings.get(id))
+        self.attributes.iter().map(|name| self.strings.get(name.id))
     }
 
     /// Whether some experiment keeps prior assignments, so that they change answers.
@@ -371,6 +443,7 @@ impl CompiledConfig<'_> {
         &self.faults
     }
 
+    #[inline]
     pub(crate) fn runs_of(&self, slots: SlotsId) -> &[Run] {
         self.slots.get(slots.0 as usize).map_or(&[], |span| span.of(&self.runs))
     }
@@ -379,8 +452,30 @@ impl CompiledConfig<'_> {
         self.layers.get(id.0 as usize)
     }
 
+    #[inline]
     pub(crate) fn extras_of(&self, experiment: &Experiment) -> Option<&Extras> {
-        self.extras.get(experiment.extras? as usize)
+        self.extras.get(experiment.extras.get()? as usize)
+    }
+
+    /// Number of nodes of conditions, leaves included.
+    pub(crate) fn n_nodes(&self) -> usize {
+        self.comparisons.len().saturating_add(self.nodes.len())
+    }
+
+    /// Names of variants, in their order.
+    pub(crate) fn names_of(&self, variants: Variants) -> &[StringId] {
+        Span { start: variants.names, len: u32::from(variants.len) }.of(&self.variant_names)
+    }
+
+    #[inline]
+    pub(crate) fn variant(&self, variants: Variants, at: u16) -> Variant {
+        let name = (variants.names as usize).wrapping_add(usize::from(at));
+        match self.variant_names.get(name) {
+            Some(&name) if at < variants.len => {
+                Variant { name, value: StringId(variants.values.0.wrapping_add(u32::from(at))) }
+            }
+            _ => Variant::NONE,
+        }
     }
 
     /// Position of a fingerprint in a sorted list.

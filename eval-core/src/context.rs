@@ -1,5 +1,6 @@
 //! Everything known about one request: its unit ids, its attributes, its prior assignments.
 
+use crate::strings::{StringTable, Word};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -205,8 +206,41 @@ impl<'r> Context<'r> {
 
     /// The id of a unit type, if the request has a usable one (1 to 256 bytes).
     pub fn unit_id(&self, unit_type: &str) -> Option<&str> {
-        let id = self.units.iter().find(|(name, _)| name == unit_type)?.1.as_ref();
-        (!id.is_empty() && id.len() <= crate::bucket::MAX_UNIT_BYTES).then_some(id)
+        self.unit_named(unit_type).map(AsRef::as_ref)
+    }
+
+    pub(crate) fn unit_named(&self, unit_type: &str) -> Option<&Cow<'r, str>> {
+        usable(&self.units.iter().find(|(name, _)| name == unit_type)?.1)
+    }
+
+    /// [`Context::unit_id`] of a unit type of the config.
+    #[inline(always)]
+    pub(crate) fn unit_id_of(
+        &self,
+        unit_type: &Word,
+        strings: &StringTable<'_>,
+    ) -> Option<&Cow<'r, str>> {
+        for (name, id) in &self.units {
+            if unit_type.is(name, strings) {
+                return usable(id);
+            }
+        }
+        None
+    }
+
+    /// [`Context::value`] of an attribute of the config.
+    #[inline(always)]
+    pub(crate) fn value_of(
+        &self,
+        attribute: &Word,
+        strings: &StringTable<'_>,
+    ) -> Option<&AttributeValue<'r>> {
+        for (name, value) in &self.attributes {
+            if attribute.is(name, strings) {
+                return (!matches!(value, AttributeValue::Opaque)).then_some(value);
+            }
+        }
+        None
     }
 
     /// The value of an attribute, unless it is missing or [`AttributeValue::Opaque`].
@@ -219,6 +253,11 @@ impl<'r> Context<'r> {
     pub fn prior_variant(&self, experiment: &str) -> Option<&str> {
         Some(self.prior.iter().find(|(name, _)| name == experiment)?.1.as_ref())
     }
+}
+
+#[inline]
+fn usable<'c, 'r>(id: &'c Cow<'r, str>) -> Option<&'c Cow<'r, str>> {
+    (!id.is_empty() && id.len() <= crate::bucket::MAX_UNIT_BYTES).then_some(id)
 }
 
 #[cfg(test)]

@@ -3,18 +3,21 @@
 //! The order of the steps is the specification's; each step that says no gives its reason, and whoever is not enrolled gets
 //! control's value. Nothing here can fail: an input that makes no sense, or an entry that is damaged, ends in a decision.
 
-use crate::config::{CompiledConfig, Experiment, Span, Target, UnitTypeId, Variant};
+use crate::config::{CompiledConfig, Entry, Target, UnitTypeId, Variants};
 use crate::context::Context;
-use crate::decision::{Decision, Exposure};
-use crate::experiment::Outcome;
+use crate::decision::Decision;
+use crate::experiment::Asked;
 use crate::explain::{NoTrace, Step, Trace};
 use crate::fingerprint::Fingerprint;
 use crate::memo::Memo;
-use crate::strings::StringId;
+use crate::strings::{StringId, same};
 
 /// Most entries that one decision may evaluate for its prerequisites; beyond it they count as unmet. Compiling keeps
 /// chains short and free of cycles, so only a config that nothing of ours compiled comes near.
 const PREREQUISITE_BUDGET: u32 = 256;
+
+/// Decisions that are made in one go.
+const BATCH: usize = 32;
 
 /// A context, ready to be evaluated against a config at a time.
 #[derive(Debug)]
@@ -51,20 +54,43 @@ impl<'c> Request<'c> {
 
     /// Decides one key. Allocates nothing, but for values of attributes that the comparison itself must take apart.
     pub fn evaluate(&mut self, key: &str) -> Decision<'c> {
+        let mut answer = Decision::NOT_FOUND;
         self.budget = PREREQUISITE_BUDGET;
-        match self.find(key) {
-            Some(entry) => self.decide(entry, &mut NoTrace),
-            None => Decision::NOT_FOUND,
+        if let Some(entry) = self.find(key) {
+            self.decide_entry(entry, &mut answer, &mut NoTrace);
         }
+        answer
     }
 
     /// Decides every key, in the order of the keys. What experiments share is worked out once.
-    pub fn evaluate_all(&mut self, mut take: impl FnMut(Decision<'c>)) {
+    pub fn evaluate_all(&mut self, mut take: impl FnMut(&Decision<'c>)) {
         self.remember();
-        for entry in 0..u32::try_from(self.config.entries.len()).unwrap_or(u32::MAX) {
-            self.budget = PREREQUISITE_BUDGET;
-            take(self.decide(entry, &mut NoTrace));
+        let mut room = [Decision::NOT_FOUND; BATCH];
+        let mut from = 0usize;
+        loop {
+            let decided = self.decide_batch(from, &mut room);
+            decided.iter().for_each(&mut take);
+            if decided.len() < BATCH {
+                return;
+            }
+            from = from.saturating_add(BATCH);
         }
+    }
+
+    /// Decides the entries from one on, as many as there is room for. One call for many, because a decision among thousands takes
+    /// hardly longer than a call; and in this crate, whoever calls it.
+    fn decide_batch<'o>(
+        &mut self,
+        from: usize,
+        room: &'o mut [Decision<'c>; BATCH],
+    ) -> &'o [Decision<'c>] {
+        let entries = self.config.entries.get(from..).unwrap_or_default();
+        let n_decided = entries.len().min(BATCH);
+        for (place, entry) in room.iter_mut().zip(entries) {
+            self.budget = PREREQUISITE_BUDGET;
+            self.decide_entry(*entry, place, &mut NoTrace);
+        }
+        room.get(..n_decided).unwrap_or_default()
     }
 
     /// Keeps what is worked out for later keys of the same request: worth it from a dozen keys on.
@@ -77,21 +103,20 @@ impl<'c> Request<'c> {
     /// Decides one key and says how.
     pub fn explain(&mut self, key: &str) -> (Decision<'c>, Vec<Step>) {
         self.budget = PREREQUISITE_BUDGET;
+        let mut answer = Decision::NOT_FOUND;
         let mut steps = Vec::new();
-        let decision = match self.find(key) {
-            Some(entry) => self.decide(entry, &mut steps),
-            None => Decision::NOT_FOUND,
-        };
-        (decision, steps)
+        if let Some(entry) = self.find(key) {
+            self.decide_entry(entry, &mut answer, &mut steps);
+        }
+        (answer, steps)
     }
 
-    pub(crate) fn find(&self, key: &str) -> Option<u32> {
+    #[inline(always)]
+    fn find(&self, key: &str) -> Option<Entry> {
         let config = self.config;
-        config.index.find(key, |at| {
-            config
-                .entries
-                .get(at as usize)
-                .is_some_and(|entry| config.strings.get(entry.key) == key)
+        config.index.find(key.as_bytes(), |at| {
+            let entry = config.entries.get(at as usize)?;
+            same(config.strings.bytes(entry.key), key.as_bytes()).then_some(*entry)
         })
     }
 
@@ -99,64 +124,39 @@ impl<'c> Request<'c> {
         self.config.strings.get(id)
     }
 
+    /// Decides the entry of a required flag.
     pub(crate) fn decide<T: Trace>(&mut self, entry: u32, trace: &mut T) -> Decision<'c> {
+        let mut answer = Decision::NOT_FOUND;
+        if let Some(entry) = self.config.entries.get(entry as usize) {
+            self.decide_entry(*entry, &mut answer, trace);
+        }
+        answer
+    }
+
+    /// Decides an entry. The answer is written where it stays: moving it would take longer than most of the steps.
+    #[inline(always)]
+    fn decide_entry<T: Trace>(&mut self, entry: Entry, answer: &mut Decision<'c>, trace: &mut T) {
         let config = self.config;
-        let Some(entry) = config.entries.get(entry as usize) else { return Decision::NOT_FOUND };
-        let key = self.name(entry.key);
-        match entry.target {
+        match entry.target() {
             Target::Experiment(id) => match config.experiments.get(id as usize) {
                 Some(experiment) => {
-                    let outcome = self.experiment(experiment, trace);
-                    self.experiment_decision(key, experiment, outcome, true)
+                    let asked = Asked { config, key: entry.key, experiment, is_experiment: true };
+                    self.experiment(asked, answer, trace);
                 }
-                None => Decision::NOT_FOUND,
+                None => *answer = Decision::NOT_FOUND,
             },
             Target::Flag(id) => match config.flags.get(id as usize) {
-                Some(flag) => self.flag(key, flag, trace),
-                None => Decision::NOT_FOUND,
+                Some(flag) => self.flag(entry.key, flag, answer, trace),
+                None => *answer = Decision::NOT_FOUND,
             },
         }
     }
 
-    pub(crate) fn experiment_decision(
-        &self,
-        key: &'c str,
-        experiment: &'c Experiment,
-        outcome: Outcome<'c>,
-        is_experiment: bool,
-    ) -> Decision<'c> {
-        let variant = self.variant(experiment.variants, outcome.variant);
-        let name = variant.map(|v| self.name(v.key));
-        let exposure = match (name, outcome.enrolled) {
-            (Some(variant), Some(unit)) => Some(Exposure {
-                experiment: self.name(experiment.key),
-                variant,
-                unit_type: self.unit_type_name(experiment.unit_type),
-                unit,
-                layer: experiment
-                    .layer
-                    .and_then(|id| self.config.layer(id))
-                    .map_or("", |layer| self.name(layer.key)),
-                bucket: outcome.bucket,
-            }),
-            _ => None,
-        };
-        Decision {
-            key,
-            variant: name,
-            value: variant.map(|v| self.name(v.value)),
-            enrolled: exposure.is_some(),
-            reason: outcome.reason,
-            exposure,
-            is_experiment,
-        }
-    }
-
-    pub(crate) fn variant(&self, variants: Span, at: u16) -> Option<&'c Variant> {
-        variants.of(&self.config.variants).get(usize::from(at))
+    pub(crate) fn variant_name(&self, variants: Variants, at: u16) -> Option<&'c str> {
+        self.config.variant(variants, at).existing().map(|variant| self.name(variant.name))
     }
 
     pub(crate) fn unit_type_name(&self, id: UnitTypeId) -> &'c str {
-        self.config.unit_types.get(usize::from(id.0)).map_or("", |&name| self.name(name))
+        self.config.unit_types.get(usize::from(id.0)).map_or("", |name| self.name(name.id))
     }
 }

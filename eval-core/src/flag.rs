@@ -1,47 +1,42 @@
 //! The seven steps of a flag, and the requirements that flags and experiments place on each other.
 
 use crate::config::{Flag, RuleServe, Span, Target};
-use crate::decision::{Decision, Reason};
+use crate::strings::StringId;
+use crate::decision::{Decision, Why};
 use crate::evaluate::Request;
+use crate::experiment::Asked;
 use crate::explain::{Step, Trace};
 use crate::slots::owner_of;
 
 impl<'c> Request<'c> {
     pub(crate) fn flag<T: Trace>(
         &mut self,
-        key: &'c str,
+        key: StringId,
         flag: &'c Flag,
+        answer: &mut Decision<'c>,
         trace: &mut T,
-    ) -> Decision<'c> {
-        trace
-            .record(|| Step::Flag { flag: key.to_owned(), enabled: flag.enabled && !flag.damaged });
-        let serve = |this: &Self, variant: u16, reason: Reason<'c>| {
-            let variant = this.variant(flag.variants, variant);
-            Decision {
-                key,
-                variant: variant.map(|v| this.name(v.key)),
-                value: variant.map(|v| this.name(v.value)),
-                enrolled: false,
-                reason,
-                exposure: None,
-                is_experiment: false,
-            }
+    ) {
+        trace.record(|| Step::Flag {
+            flag: self.name(key).to_owned(),
+            enabled: flag.enabled && !flag.damaged,
+        });
+        let config = self.config;
+        let serve = |answer: &mut Decision<'c>, variant, why| {
+            let variant = config.variant(flag.variants, variant);
+            *answer =
+                Decision { config: Some(config), key, variant, why, ..Decision::NOT_FOUND };
         };
         // 2. The kill switch.
         if !flag.enabled || flag.damaged {
-            return serve(self, flag.off_variant, Reason::Disabled);
+            return serve(answer, flag.off_variant, Why::DISABLED);
         }
         // 3. Holdout.
         if let Some(holdout) = self.holdout(flag.holdouts, trace) {
-            return serve(
-                self,
-                flag.off_variant,
-                Reason::Holdout { holdout: self.name(holdout.key) },
-            );
+            return serve(answer, flag.off_variant, Why::holdout(holdout));
         }
         // 4. Prerequisites.
-        if let Some(required) = self.unmet_prerequisite(flag.prerequisites, trace) {
-            return serve(self, flag.off_variant, Reason::Prerequisite { flag: required });
+        if let Some(entry) = self.unmet_prerequisite(flag.prerequisites, trace) {
+            return serve(answer, flag.off_variant, Why::prerequisite(entry));
         }
         let unit = self.unit_id(flag.unit_type);
         // 5. Individual targets.
@@ -50,14 +45,14 @@ impl<'c> Request<'c> {
         {
             let found = self.list_position(flag.unit_type, unit, flag.targets);
             trace.record(|| Step::List {
-                list: format!("targets of {key}"),
+                list: format!("targets of {}", self.name(key)),
                 searchable: self.list_key.is_some(),
                 found: found.is_some(),
             });
             if let Some(variant) =
                 found.and_then(|at| self.listed_variant(flag.target_variants, at))
             {
-                return serve(self, variant, Reason::Target);
+                return serve(answer, variant, Why::TARGET);
             }
         }
         // 6. Rules.
@@ -88,74 +83,74 @@ impl<'c> Request<'c> {
                 continue;
             }
             match rule.serve {
-                RuleServe::Variant(variant) => return serve(self, variant, Reason::Rule { index }),
+                RuleServe::Variant(variant) => return serve(answer, variant, Why::rule(index)),
                 RuleServe::Split(slots) => {
                     let Some(unit) = unit else { continue };
                     let bucket = self.bucket_of(flag.salt, flag.unit_type, unit);
-                    let owner = owner_of(self.config.runs_of(crate::slots::SlotsId(slots)), bucket);
+                    let owner = owner_of(self.config.runs_of(slots), bucket);
                     trace.record(|| Step::Split {
                         bucket,
                         variant: owner
-                            .and_then(|at| self.variant(flag.variants, at))
-                            .map(|variant| self.name(variant.key).to_owned()),
+                            .and_then(|at| self.variant_name(flag.variants, at))
+                            .map(str::to_owned),
                     });
                     if let Some(variant) = owner {
-                        return serve(self, variant, Reason::Split { bucket });
+                        return serve(answer, variant, Why::split(bucket));
                     }
                 }
                 RuleServe::Experiment(id) => {
                     let Some(experiment) = self.config.experiments.get(id.0 as usize) else {
                         continue;
                     };
-                    let outcome = self.experiment(experiment, trace);
+                    let asked = Asked { config, key, experiment, is_experiment: false };
+                    self.experiment(asked, answer, trace);
                     // Skipped when nobody chose a variant for the unit: overrides and shipped variants did.
-                    if outcome.chosen {
-                        return self.experiment_decision(key, experiment, outcome, false);
+                    if answer.is_chosen {
+                        return;
                     }
                 }
             }
         }
         // 7. The default.
-        let reason = if flag.rules.is_empty() { Reason::Static } else { Reason::Default };
-        serve(self, flag.default_variant, reason)
+        let reason = if flag.rules.is_empty() { Why::STATIC } else { Why::DEFAULT };
+        serve(answer, flag.default_variant, reason);
     }
 
-    /// Key of the first required flag that serves another variant than the required one.
+    /// Entry of the first required flag that serves another variant than the required one.
     pub(crate) fn unmet_prerequisite<T: Trace>(
         &mut self,
         required: Span,
         trace: &mut T,
-    ) -> Option<&'c str> {
+    ) -> Option<u32> {
         if required.is_empty() {
             return None;
         }
         let config = self.config;
         for row in required.of(&config.prerequisites) {
-            let Some(entry) = config.entries.get(row.entry as usize) else { return Some("") };
-            let variants = match entry.target {
+            let Some(entry) = config.entries.get(row.entry as usize) else {
+                return Some(row.entry);
+            };
+            let variants = match entry.target() {
                 Target::Flag(id) => config.flags.get(id as usize).map(|flag| flag.variants),
                 Target::Experiment(id) => config.experiments.get(id as usize).map(|e| e.variants),
             };
-            let wanted = variants
-                .and_then(|variants| self.variant(variants, row.variant))
-                .map(|variant| self.name(variant.key));
+            let wanted = variants.and_then(|variants| self.variant_name(variants, row.variant));
             let served = match self.budget.checked_sub(1) {
                 Some(left) => {
                     self.budget = left;
-                    self.decide(row.entry, trace).variant
+                    self.decide(row.entry, trace).variant()
                 }
                 None => None,
             };
             let met = wanted.is_some() && wanted == served;
-            let flag = self.name(entry.key);
             trace.record(|| Step::Prerequisite {
-                flag: flag.to_owned(),
+                flag: self.name(entry.key).to_owned(),
                 required: wanted.unwrap_or_default().to_owned(),
                 served: served.map(str::to_owned),
                 met,
             });
             if !met {
-                return Some(flag);
+                return Some(row.entry);
             }
         }
         None

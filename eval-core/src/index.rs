@@ -1,58 +1,91 @@
 //! From a key to its entry: an open-addressing table of entry numbers, made once when a config is loaded.
 
-use crate::bucket::murmur3_32;
+use crate::strings::head;
 
 /// Marks a free place.
 const FREE: u32 = u32::MAX;
 
-/// A table at most half full, so that a look-up reads one or two places.
+/// A table at most three quarters full. A place holds a position in its low bits and a part of the key's hash in the others,
+/// so that a look-up hardly ever reads another key than the one it wants.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KeyIndex {
     places: Vec<u32>,
+    /// The bits of a place that are a position.
+    position_mask: u32,
 }
 
 impl KeyIndex {
     /// Indexes keys by their position.
-    pub(crate) fn new<'k>(keys: impl ExactSizeIterator<Item = &'k str>) -> Self {
-        let n_places = keys.len().saturating_mul(2).next_power_of_two().max(2);
+    pub(crate) fn new<'k>(keys: impl ExactSizeIterator<Item = &'k [u8]>) -> Self {
+        let n_keys = keys.len();
+        let n_places = (n_keys.saturating_mul(4) / 3).saturating_add(1).next_power_of_two();
+        // One position more than there are, so that no place looks free.
+        let position_mask = u32::try_from(n_keys)
+            .ok()
+            .and_then(|n| n.saturating_add(1).checked_next_power_of_two())
+            .map_or(u32::MAX, |n| n.wrapping_sub(1));
         let mut places = vec![FREE; n_places];
-        for (position, key) in keys.enumerate() {
-            let mut place = start(key, n_places);
+        for (position, key) in (0u32..).zip(keys) {
+            let hash = hash(key);
+            let mut place = start(hash, n_places);
             while let Some(taken) = places.get_mut(place) {
                 if *taken == FREE {
-                    *taken = u32::try_from(position).unwrap_or(FREE);
+                    *taken = tag(hash, position_mask) | position;
                     break;
                 }
                 place = next(place, n_places);
             }
         }
-        Self { places }
+        Self { places, position_mask }
     }
 
-    /// Position of the key for which `is_key` says yes, among those with its hash.
-    #[inline]
-    pub(crate) fn find(&self, key: &str, mut is_key: impl FnMut(u32) -> bool) -> Option<u32> {
-        let n_places = self.places.len();
-        if n_places == 0 {
-            return None;
-        }
-        let mut place = start(key, n_places);
+    /// What `take` makes of the position of a key, of the first position with the key's hash of which it makes something.
+    #[inline(always)]
+    pub(crate) fn find<T>(&self, key: &[u8], take: impl Fn(u32) -> Option<T>) -> Option<T> {
+        let hash = hash(key);
+        let tag = tag(hash, self.position_mask);
+        let mut place = start(hash, self.places.len());
         loop {
-            let position = *self.places.get(place)?;
-            if position == FREE {
+            let found = *self.places.get(place)?;
+            if found == FREE {
                 return None;
             }
-            if is_key(position) {
-                return Some(position);
+            if found & !self.position_mask == tag
+                && let Some(entry) = take(found & self.position_mask)
+            {
+                return Some(entry);
             }
-            place = next(place, n_places);
+            place = next(place, self.places.len());
         }
     }
 }
 
+/// Mixes eight bytes at a time. Who chooses the keys of a config has no reason to make them collide.
+#[inline(always)]
+fn hash(key: &[u8]) -> u64 {
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut h = key.len() as u64;
+    let mut absorb = |block: u64| h = (h.rotate_left(23) ^ block).wrapping_mul(FACTOR);
+    if let Some(last) = key.last_chunk::<8>() {
+        // The last block may overlap the one before it: every byte counts, and no block is short.
+        for block in key.as_chunks::<8>().0 {
+            absorb(u64::from_le_bytes(*block));
+        }
+        absorb(u64::from_le_bytes(*last));
+    } else {
+        absorb(head(key));
+    }
+    h ^ (h >> 32)
+}
+
 #[inline]
-fn start(key: &str, n_places: usize) -> usize {
-    murmur3_32(key.as_bytes(), 0) as usize & n_places.wrapping_sub(1)
+fn start(hash: u64, n_places: usize) -> usize {
+    (hash & 0xffff_ffff) as usize & n_places.wrapping_sub(1)
+}
+
+#[inline]
+fn tag(hash: u64, position_mask: u32) -> u32 {
+    (hash >> 32) as u32 & !position_mask
 }
 
 #[inline]
@@ -67,13 +100,27 @@ mod tests {
     #[test]
     fn every_key_is_found_at_its_position_and_others_are_not() {
         let keys: Vec<String> = (0..5000).map(|i| format!("key-{i}")).collect();
-        let index = KeyIndex::new(keys.iter().map(String::as_str));
-        let find = |key: &str| index.find(key, |at| keys[at as usize] == key);
+        let index = KeyIndex::new(keys.iter().map(|key| key.as_bytes()));
+        let find =
+            |key: &str| index.find(key.as_bytes(), |at| (keys[at as usize] == key).then_some(at));
         for (i, key) in keys.iter().enumerate() {
             assert_eq!(find(key), u32::try_from(i).ok());
         }
         assert_eq!(find("key-5000"), None);
-        assert_eq!(KeyIndex::new([].into_iter()).find("a", |_| true), None);
-        assert_eq!(KeyIndex::default().find("a", |_| true), None);
+        assert_eq!(KeyIndex::new([].into_iter()).find(b"a", Some), None);
+        assert_eq!(KeyIndex::default().find(b"a", Some), None);
+    }
+
+    #[test]
+    fn keys_spread_over_the_table() {
+        let keys: Vec<String> = (0..10_000).map(|i| format!("checkout-{:05}", i * 7)).collect();
+        let index = KeyIndex::new(keys.iter().map(|key| key.as_bytes()));
+        let mut longest = 0;
+        let mut run = 0;
+        for place in &index.places {
+            run = if *place == FREE { 0 } else { run + 1 };
+            longest = longest.max(run);
+        }
+        assert!(longest < 200, "{longest}");
     }
 }

@@ -1,54 +1,93 @@
 //! Layers, domains and holdouts: who is kept out, and whose traffic a unit is.
 
-use crate::config::{Experiment, Holdout, Span};
-use crate::decision::{Reason, UnitText};
+use crate::config::{Experiment, HoldoutId, Layer, LayerId, Span};
+use crate::decision::{Unit, Why};
 use crate::evaluate::Request;
 use crate::explain::{Step, Trace};
+use crate::memo::Place;
 use crate::slots::{owner_of, ranges_of};
 
 impl<'c> Request<'c> {
+    /// Why the unit gets no traffic of an experiment, if it gets none.
+    #[inline(always)]
     pub(crate) fn outside_layer<T: Trace>(
         &mut self,
         experiment: &'c Experiment,
-        unit: UnitText<'c>,
+        unit: Unit<'c>,
         trace: &mut T,
-    ) -> Option<Reason<'c>> {
-        let layer_id = experiment.layer?;
-        let config = self.config;
-        let Some(layer) = config.layer(layer_id) else { return Some(Reason::Inactive) };
-        if layer.domain_lo != 0 || layer.domain_hi != crate::bucket::BUCKET_COUNT {
-            let bucket = self.bucket(config.domain_salt, experiment.unit_type, unit);
-            let inside = layer.domain_lo <= bucket && bucket < layer.domain_hi;
-            trace.record(|| Step::Domain {
-                bucket,
-                lo: layer.domain_lo,
-                hi: layer.domain_hi,
-                inside,
-            });
-            if !inside {
-                return Some(Reason::Domain { bucket });
+    ) -> Option<Why> {
+        let id = experiment.layer()?;
+        // Units of a layer are of one type, so its bucket is the same for all of its experiments; a switchback's slice is not.
+        let shared = !T::LISTENS && unit.slice.is_none();
+        let known = self.memo.as_ref().filter(|_| shared).and_then(|memo| memo.place(id));
+        let place = match known {
+            Some(place) => place,
+            None => match self.place(id, experiment, unit, shared, trace) {
+                Some(place) => place,
+                None => return Some(Why::INACTIVE),
+            },
+        };
+        match place {
+            Place::Outside { bucket } => Some(Why::domain(bucket)),
+            Place::Inside { bucket, owner } => {
+                (owner != Some(experiment.slot)).then_some(Why::traffic(bucket))
             }
         }
-        // Units of a layer are of one type, so its bucket is the same for all of its experiments; a switchback's slice is not.
-        let shared = matches!(unit, UnitText::Id(_));
-        let remembered =
-            self.memo.as_ref().filter(|_| shared).and_then(|memo| memo.layer_bucket(layer_id));
-        let bucket = remembered.unwrap_or_else(|| {
-            let bucket = self.bucket(layer.salt, experiment.unit_type, unit);
-            if let Some(memo) = self.memo.as_mut().filter(|_| shared) {
-                memo.set_layer_bucket(layer_id, bucket);
+    }
+
+    /// Where a unit lies in a layer; nowhere in a layer that does not exist.
+    fn place<T: Trace>(
+        &mut self,
+        id: LayerId,
+        experiment: &'c Experiment,
+        unit: Unit<'c>,
+        shared: bool,
+        trace: &mut T,
+    ) -> Option<Place> {
+        let layer = self.config.layer(id)?;
+        let place = match self.outside_domain(layer, experiment, unit, trace) {
+            Some(bucket) => Place::Outside { bucket },
+            None => {
+                let bucket = self.bucket(layer.salt, experiment.unit_type, unit);
+                let runs = self.config.runs_of(layer.slots);
+                let owner = owner_of(runs, bucket);
+                trace.record(|| Step::Layer {
+                    layer: self.name(layer.key).to_owned(),
+                    bucket,
+                    ranges: ranges_of(runs, experiment.slot)
+                        .map(|range| (range.lo, range.hi))
+                        .collect(),
+                    owned: owner == Some(experiment.slot),
+                });
+                Place::Inside { bucket, owner }
             }
-            bucket
-        });
-        let runs = config.runs_of(layer.slots);
-        let owned = owner_of(runs, bucket) == Some(experiment.slot);
-        trace.record(|| Step::Layer {
-            layer: self.name(layer.key).to_owned(),
+        };
+        if let Some(memo) = self.memo.as_mut().filter(|_| shared) {
+            memo.set_place(id, place);
+        }
+        Some(place)
+    }
+
+    /// The unit's bucket in the domain space, when the layer has no part of it there.
+    fn outside_domain<T: Trace>(
+        &mut self,
+        layer: &'c Layer,
+        experiment: &'c Experiment,
+        unit: Unit<'c>,
+        trace: &mut T,
+    ) -> Option<u16> {
+        if layer.domain_lo == 0 && layer.domain_hi == crate::bucket::BUCKET_COUNT {
+            return None;
+        }
+        let bucket = self.bucket(self.config.domain_salt, experiment.unit_type, unit);
+        let inside = layer.domain_lo <= bucket && bucket < layer.domain_hi;
+        trace.record(|| Step::Domain {
             bucket,
-            ranges: ranges_of(runs, experiment.slot).map(|range| (range.lo, range.hi)).collect(),
-            owned,
+            lo: layer.domain_lo,
+            hi: layer.domain_hi,
+            inside,
         });
-        (!owned).then_some(Reason::Traffic { bucket })
+        (!inside).then_some(bucket)
     }
 
     /// The first holdout of a list that holds the request's unit.
@@ -56,7 +95,7 @@ impl<'c> Request<'c> {
         &mut self,
         holdouts: Span,
         trace: &mut T,
-    ) -> Option<&'c Holdout> {
+    ) -> Option<HoldoutId> {
         if holdouts.is_empty() {
             return None;
         }
@@ -80,7 +119,7 @@ impl<'c> Request<'c> {
                 held,
             });
             if held {
-                return Some(holdout);
+                return Some(*id);
             }
         }
         None

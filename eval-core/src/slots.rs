@@ -14,9 +14,7 @@ pub(crate) const NOBODY: u16 = u16::MAX;
 pub(crate) struct SlotsId(pub(crate) u32);
 
 /// Buckets up to `end` (exclusive), from the end of the run before.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Run {
     pub(crate) end: u16,
     pub(crate) owner: u16,
@@ -69,15 +67,15 @@ fn push(runs: &mut Vec<Run>, run: Run) {
 }
 
 /// The owner of a bucket, if it has one.
-#[inline]
+#[inline(always)]
 pub(crate) fn owner_of(runs: &[Run], bucket: u16) -> Option<u16> {
-    // Most tables have a handful of runs: a scan beats a binary search there.
-    let run = if runs.len() <= 8 {
-        runs.iter().find(|run| bucket < run.end)
+    // Most tables have a handful of runs. Which one it is cannot be predicted, so counting beats looking for it.
+    let at = if runs.len() <= 8 {
+        runs.iter().map(|run| usize::from(run.end <= bucket)).fold(0, usize::wrapping_add)
     } else {
-        runs.get(runs.partition_point(|run| run.end <= bucket))
+        runs.partition_point(|run| run.end <= bucket)
     };
-    run.map(|run| run.owner).filter(|&owner| owner != NOBODY)
+    runs.get(at).map(|run| run.owner).filter(|&owner| owner != NOBODY)
 }
 
 /// The ranges that an owner holds, in order.

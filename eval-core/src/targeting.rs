@@ -5,7 +5,7 @@
 
 use crate::config::{AttributeId, SegmentId, Span};
 use crate::context::AttributeValue;
-use crate::strings::{StringId, StringTable};
+use crate::strings::{StringId, StringTable, Word, head};
 use crate::time::parse_rfc3339;
 use regex_lite::{Regex, RegexBuilder};
 use std::cmp::Ordering;
@@ -100,35 +100,33 @@ operators! {
     IpIn = 23, "ip_in";
 }
 
-/// Index of a node in its config. Children have lower indices than their parents.
+/// Index of a node in its config: comparisons first, then all others. Children have lower indices than their parents.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
 pub(crate) struct NodeId(pub(crate) u32);
 
-/// A node of a condition tree.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+/// A node of a condition tree that is not a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Node {
     All(Span),
     Any(Span),
     Not(NodeId),
-    Compare(u32),
     Segment(SegmentId),
     /// Stands for what cannot be evaluated; false.
     Never,
 }
 
 /// `attribute op values`.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Comparison {
     pub(crate) attribute: AttributeId,
     /// Code of the operator; one that this build does not know makes the comparison false.
     pub(crate) op: u8,
-    pub(crate) values: Span,
+    /// Values that are texts.
+    pub(crate) texts: Span,
+    /// All others.
+    pub(crate) literals: Span,
 }
 
 /// An IP network, as a prefix of an IPv6 address (IPv4 mapped).
@@ -140,12 +138,11 @@ pub(crate) struct Network {
     pub(crate) prefix_bits: u8,
 }
 
-/// A value to compare with, in the form that its operator reads.
+/// A value to compare with that is not a text, in the form that its operator reads.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) enum LiteralRow {
     Bool(bool),
     Number(f64),
-    Text(StringId),
     Time(i64),
     Network(Network),
     /// Index into the patterns.
@@ -235,7 +232,8 @@ impl Network {
 pub(crate) struct Operands<'c> {
     pub(crate) strings: &'c StringTable<'c>,
     pub(crate) patterns: &'c Patterns,
-    pub(crate) values: &'c [LiteralRow],
+    pub(crate) texts: &'c [Word],
+    pub(crate) literals: &'c [LiteralRow],
 }
 
 /// Whether a comparison is true of a value that is present.
@@ -259,7 +257,7 @@ pub(crate) fn compare(op: Operator, value: &AttributeValue<'_>, operands: Operan
         Operator::StartsWith => operands.text(value, |text, part| text.starts_with(part)),
         Operator::EndsWith => operands.text(value, |text, part| text.ends_with(part)),
         Operator::Matches => value.as_str().is_some_and(|text| {
-            operands.values.iter().any(|literal| match literal {
+            operands.literals.iter().any(|literal| match literal {
                 LiteralRow::Pattern(index) => {
                     operands.patterns.is_match(operands.strings, *index, text)
                 }
@@ -273,15 +271,22 @@ pub(crate) fn compare(op: Operator, value: &AttributeValue<'_>, operands: Operan
             _ => false,
         },
         Operator::ContainsAll => match value {
-            AttributeValue::List(list) => operands
-                .values
-                .iter()
-                .all(|literal| list.iter().any(|element| operands.equals(literal, element))),
+            AttributeValue::List(list) => {
+                operands
+                    .literals
+                    .iter()
+                    .all(|literal| list.iter().any(|element| equals(literal, element)))
+                    && operands.texts.iter().all(|word| {
+                        list.iter().any(|element| {
+                            element.as_str().is_some_and(|text| word.is(text, operands.strings))
+                        })
+                    })
+            }
             _ => false,
         },
         Operator::IpIn => {
             value.as_str().and_then(|text| text.parse::<IpAddr>().ok()).is_some_and(|address| {
-                operands.values.iter().any(|literal| match literal {
+                operands.literals.iter().any(|literal| match literal {
                     LiteralRow::Network(network) => network.contains(address),
                     _ => false,
                 })
@@ -290,55 +295,58 @@ pub(crate) fn compare(op: Operator, value: &AttributeValue<'_>, operands: Operan
     }
 }
 
-impl Operands<'_> {
-    /// Whether the value is one of the literals; `None` when no literal has its type.
-    fn holds(self, value: &AttributeValue<'_>) -> Option<bool> {
-        if let AttributeValue::String(text) = value
-            && self.values.len() > 16
-        {
-            // Long lists are sorted, texts behind everything else.
-            let first_text =
-                self.values.partition_point(|literal| !matches!(literal, LiteralRow::Text(_)));
-            let texts = self.values.get(first_text..).unwrap_or_default();
-            if texts.is_empty() {
-                return None;
-            }
-            let found = texts.binary_search_by(|literal| match literal {
-                LiteralRow::Text(id) => self.strings.get(*id).cmp(text.as_ref()),
-                _ => Ordering::Less,
-            });
-            return Some(found.is_ok());
-        }
-        let mut same_type = false;
-        for literal in self.values {
-            same_type |= matches!(
-                (literal, value),
-                (LiteralRow::Bool(_), AttributeValue::Bool(_))
-                    | (LiteralRow::Number(_), AttributeValue::Number(_))
-                    | (LiteralRow::Text(_), AttributeValue::String(_))
-            );
-            if self.equals(literal, value) {
-                return Some(true);
-            }
-        }
-        same_type.then_some(false)
-    }
+/// Most texts that are compared one by one; longer lists are searched.
+const MAX_SCANNED: usize = 16;
 
-    fn equals(self, literal: &LiteralRow, value: &AttributeValue<'_>) -> bool {
-        match (literal, value) {
-            (LiteralRow::Bool(a), AttributeValue::Bool(b)) => a == b,
-            #[expect(
-                clippy::float_cmp,
-                reason = "equality of JSON numbers is what the author asks for"
-            )]
-            (LiteralRow::Number(a), AttributeValue::Number(b)) => a == b,
-            (LiteralRow::Text(a), AttributeValue::String(b)) => self.strings.get(*a) == b,
-            _ => false,
+fn equals(literal: &LiteralRow, value: &AttributeValue<'_>) -> bool {
+    match (literal, value) {
+        (LiteralRow::Bool(a), AttributeValue::Bool(b)) => a == b,
+        #[expect(
+            clippy::float_cmp,
+            reason = "equality of JSON numbers is what the author asks for"
+        )]
+        (LiteralRow::Number(a), AttributeValue::Number(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// Whether a text is one of some words.
+#[inline(always)]
+pub(crate) fn has_text(words: &[Word], strings: &StringTable<'_>, text: &str) -> bool {
+    if words.len() > MAX_SCANNED {
+        let by_text = |word: &Word| strings.bytes(word.id).cmp(text.as_bytes());
+        return words.binary_search_by(by_text).is_ok();
+    }
+    let head = head(text.as_bytes());
+    for word in words {
+        if word.is_headed(head, text, strings) {
+            return true;
         }
+    }
+    false
+}
+
+impl Operands<'_> {
+    /// Whether the value is one of the operands; `None` when no operand has its type.
+    fn holds(self, value: &AttributeValue<'_>) -> Option<bool> {
+        let same_type = match value {
+            AttributeValue::String(text) => {
+                return (!self.texts.is_empty()).then(|| has_text(self.texts, self.strings, text));
+            }
+            AttributeValue::Bool(_) => |literal: &LiteralRow| matches!(literal, LiteralRow::Bool(_)),
+            AttributeValue::Number(_) => {
+                |literal: &LiteralRow| matches!(literal, LiteralRow::Number(_))
+            }
+            AttributeValue::List(_) | AttributeValue::Opaque => return None,
+        };
+        if self.literals.iter().any(|literal| equals(literal, value)) {
+            return Some(true);
+        }
+        self.literals.iter().any(same_type).then_some(false)
     }
 
     fn number(self, value: &AttributeValue<'_>, holds: fn(Ordering) -> bool) -> bool {
-        match (value, self.values.first()) {
+        match (value, self.literals.first()) {
             (AttributeValue::Number(a), Some(LiteralRow::Number(b))) => {
                 a.partial_cmp(b).is_some_and(holds)
             }
@@ -347,7 +355,7 @@ impl Operands<'_> {
     }
 
     fn time(self, value: &AttributeValue<'_>, holds: fn(Ordering) -> bool) -> bool {
-        let Some(LiteralRow::Time(limit)) = self.values.first() else { return false };
+        let Some(LiteralRow::Time(limit)) = self.literals.first() else { return false };
         match value {
             AttributeValue::Number(ms) => {
                 #[expect(
@@ -365,23 +373,18 @@ impl Operands<'_> {
     }
 
     fn version(self, value: &AttributeValue<'_>, holds: fn(Ordering) -> bool) -> bool {
-        let (AttributeValue::String(text), Some(LiteralRow::Text(limit))) =
-            (value, self.values.first())
-        else {
+        let (AttributeValue::String(text), Some(limit)) = (value, self.texts.first()) else {
             return false;
         };
-        match (semver::Version::parse(text), semver::Version::parse(self.strings.get(*limit))) {
+        match (semver::Version::parse(text), semver::Version::parse(self.strings.get(limit.id))) {
             (Ok(version), Ok(limit)) => holds(version.cmp_precedence(&limit)),
             _ => false,
         }
     }
 
     fn text(self, value: &AttributeValue<'_>, holds: fn(&str, &str) -> bool) -> bool {
-        value.as_str().is_some_and(|text| {
-            self.values.iter().any(|literal| match literal {
-                LiteralRow::Text(part) => holds(text, self.strings.get(*part)),
-                _ => false,
-            })
-        })
+        value
+            .as_str()
+            .is_some_and(|text| self.texts.iter().any(|part| holds(text, self.strings.get(part.id))))
     }
 }

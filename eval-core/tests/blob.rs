@@ -98,7 +98,7 @@ fn a_body_of_nonsense_never_panics_and_damaged_entries_are_inactive() {
             let keys: Vec<String> = config.keys().map(str::to_owned).collect();
             for key in &keys {
                 let decision = request.evaluate(key);
-                assert!(!decision.enrolled || decision.variant.is_some());
+                assert!(!decision.enrolled() || decision.variant().is_some());
                 let _ = request.explain(key);
             }
             request.evaluate_all(|_| {});
@@ -113,7 +113,7 @@ fn an_empty_environment_has_a_blob_too() {
     let bytes = blob::encode(&compile(&source).unwrap(), 1, 0);
     let (_, config) = blob::decode(&bytes).unwrap();
     let context = Context::new().unit("user_id", "u");
-    assert_eq!(Request::new(&config, &context, None, 0).evaluate("x").reason.as_str(), "not_found");
+    assert_eq!(Request::new(&config, &context, None, 0).evaluate("x").reason().as_str(), "not_found");
     assert_eq!(config.n_keys(), 0);
     assert!(!config.has_lists());
 }

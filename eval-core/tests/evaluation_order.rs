@@ -33,11 +33,11 @@ fn expect(
     let mut request = Request::new(&config, context, list_key.as_ref(), NOW);
     let decision = request.evaluate(key);
     assert_eq!(
-        (decision.variant, decision.enrolled, decision.reason.as_str()),
+        (decision.variant(), decision.enrolled(), decision.reason().as_str()),
         (variant, enrolled, reason)
     );
     assert_eq!(
-        decision.exposure.is_some(),
+        decision.exposure().is_some(),
         enrolled,
         "an exposure exists exactly for enrolled units"
     );
@@ -50,8 +50,8 @@ fn expect(
     );
     let mut bulk = None;
     Request::new(&config, context, list_key.as_ref(), NOW).evaluate_all(|d| {
-        if d.key == key {
-            bulk = Some(d);
+        if d.key() == key {
+            bulk = Some(*d);
         }
     });
     if reason != "not_found" {
@@ -202,7 +202,7 @@ fn a_switchback_randomises_slices_of_time_of_a_cluster() {
     expect(&source, "surge", &user("u"), Some("control"), false, "no_unit");
     let config = compile(&source).unwrap();
     let context = Context::new().unit("region", "eu");
-    let exposure = Request::new(&config, &context, None, NOW).evaluate("surge").exposure.unwrap();
+    let exposure = Request::new(&config, &context, None, NOW).evaluate("surge").exposure().unwrap();
     assert_eq!((exposure.unit.to_string(), exposure.unit_type), (format!("eu@{slice}"), "region"));
 }
 
@@ -289,7 +289,7 @@ fn a_list_without_its_key_matches_nobody() {
     assert!(config.has_lists());
     let context = user("qa");
     let reason = |key: Option<&[u8; 32]>| {
-        Request::new(&config, &context, key, NOW).evaluate("e").reason.as_str()
+        Request::new(&config, &context, key, NOW).evaluate("e").reason().as_str()
     };
     assert_eq!(reason(Some(&LIST_KEY)), "override");
     assert_eq!(reason(None), "split");
@@ -328,8 +328,8 @@ fn segments_include_exclude_and_decide() {
     ] {
         let context = user(unit).attribute("staff", staff);
         let mut request = Request::new(&config, &context, Some(&LIST_KEY), NOW);
-        assert_eq!(request.evaluate("staff").enrolled, expected, "{unit} {staff}");
-        assert_eq!(request.evaluate("aged").enrolled, !expected, "{unit} {staff}");
+        assert_eq!(request.evaluate("staff").enrolled(), expected, "{unit} {staff}");
+        assert_eq!(request.evaluate("aged").enrolled(), !expected, "{unit} {staff}");
     }
 }
 
@@ -348,7 +348,7 @@ fn explanations_name_every_step() {
     let unit = unit_where(|unit| oracle::bucket(&source.holdouts[0].salt, unit) >= 100);
     let context = user(&unit).attribute("country", "US");
     let (decision, steps) = Request::new(&config, &context, None, NOW).explain("e");
-    assert!(decision.enrolled);
+    assert!(decision.enrolled());
     let json = serde_json::to_value(&steps).unwrap();
     let names: Vec<&str> =
         json.as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();

@@ -25,7 +25,7 @@ fn matches(op: &str, attribute: Option<AttributeValue<'_>>, values: &[Literal], 
         context = context.attribute("a", value);
     }
     let decision = Request::new(&config, &context, None, 0).evaluate("e");
-    assert_eq!(decision.enrolled, expected, "{attribute:?} {op} {values:?}");
+    assert_eq!(decision.enrolled(), expected, "{attribute:?} {op} {values:?}");
 }
 
 fn s(value: &str) -> Option<AttributeValue<'_>> {
@@ -166,7 +166,7 @@ fn trees_combine() {
         let config = compile(&source).unwrap();
         let context = Context::new().unit("user_id", "u").attribute("a", 1.0);
         assert_eq!(
-            Request::new(&config, &context, None, 0).evaluate("e").enrolled,
+            Request::new(&config, &context, None, 0).evaluate("e").enrolled(),
             expected,
             "{condition:?}"
         );
@@ -212,6 +212,6 @@ fn an_unknown_operator_is_false_and_reported() {
     assert_eq!(config.faults().len(), 1);
     let context = Context::new().unit("user_id", "u").attribute("a", "x");
     let mut request = Request::new(&config, &context, None, 0);
-    assert_eq!(request.evaluate("e").reason.as_str(), "targeting");
-    assert!(request.evaluate("other").enrolled);
+    assert_eq!(request.evaluate("e").reason().as_str(), "targeting");
+    assert!(request.evaluate("other").enrolled());
 }

@@ -51,15 +51,15 @@ fn decisions_are_those_of_the_specification_before_and_after_travelling() {
                 config.keys().map(str::to_owned).chain(["nothing".to_owned()]).collect();
             let mut bulk = Vec::new();
             let mut bulk_request = Request::new(&config, &context, Some(&LIST_KEY), now);
-            bulk_request.evaluate_all(|decision| bulk.push(decision));
+            bulk_request.evaluate_all(|decision| bulk.push(*decision));
             let mut single = Request::new(&config, &context, Some(&LIST_KEY), now);
             for (at, key) in keys.iter().enumerate() {
                 let decision = single.evaluate(key);
                 let expected = oracle::evaluate(&source, key, &context, now);
                 let got = oracle::Answer {
-                    variant: decision.variant.map(str::to_owned),
-                    enrolled: decision.enrolled,
-                    reason: decision.reason.as_str(),
+                    variant: decision.variant().map(str::to_owned),
+                    enrolled: decision.enrolled(),
+                    reason: decision.reason().as_str(),
                 };
                 assert_eq!(
                     got,
@@ -105,7 +105,7 @@ fn variant_of(source: &ConfigSource, key: &str, unit: &str) -> Option<String> {
     let config = compile(source).unwrap();
     let context = Context::new().unit("user_id", unit);
     let decision = Request::new(&config, &context, None, 0).evaluate(key);
-    decision.enrolled.then(|| decision.variant.unwrap().to_owned())
+    decision.enrolled().then(|| decision.variant().unwrap().to_owned())
 }
 
 /// Upper 0.1 % point of χ² with `df` degrees of freedom, by Wilson and Hilferty (1931); exact enough for a gate.
@@ -139,8 +139,8 @@ fn variants_get_their_shares_and_layers_are_independent() {
         let mut request = Request::new(&config, &context, None, 0);
         let mut cell = |key| {
             let decision = request.evaluate(key);
-            if decision.enrolled {
-                ["control", "a", "b"].iter().position(|v| Some(*v) == decision.variant).unwrap()
+            if decision.enrolled() {
+                ["control", "a", "b"].iter().position(|v| Some(*v) == decision.variant()).unwrap()
             } else {
                 3
             }
@@ -203,7 +203,7 @@ fn no_unit_is_in_two_experiments_of_a_layer() {
             let context = Context::new().unit("user_id", id.as_str());
             let mut n_enrolled = 0;
             Request::new(&config, &context, None, 0)
-                .evaluate_all(|decision| n_enrolled += u32::from(decision.enrolled));
+                .evaluate_all(|decision| n_enrolled += u32::from(decision.enrolled()));
             assert!(n_enrolled <= 1, "{id}");
         }
         source.experiments[1]

@@ -67,7 +67,7 @@ fn every_released_format_still_decides_the_same() {
             for (key, (variant, reason)) in &case.expected {
                 let decision = request.evaluate(key);
                 assert_eq!(
-                    (decision.variant, decision.reason.as_str()),
+                    (decision.variant(), decision.reason().as_str()),
                     (variant.as_deref(), reason.as_str()),
                     "{key}"
                 );
@@ -107,7 +107,7 @@ fn write_the_current_format() {
                 let decision = request.evaluate(key);
                 (
                     key.to_owned(),
-                    (decision.variant.map(str::to_owned), decision.reason.as_str().to_owned()),
+                    (decision.variant().map(str::to_owned), decision.reason().as_str().to_owned()),
                 )
             })
             .collect();

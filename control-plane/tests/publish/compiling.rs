@@ -86,9 +86,9 @@ fn unit_ids_are_in_the_blob_as_fingerprints_only() {
     let context = Context::new().unit("user_id", "u-7");
     let mut request = Request::new(&config, &context, Some(&list_key), 0);
     let decision = request.evaluate("new_nav");
-    assert_eq!((decision.variant, decision.reason.as_str()), (Some("on"), "target"));
+    assert_eq!((decision.variant(), decision.reason().as_str()), (Some("on"), "target"));
     let mut without = Request::new(&config, &context, None, 0);
-    assert_ne!(without.evaluate("new_nav").reason.as_str(), "target");
+    assert_ne!(without.evaluate("new_nav").reason().as_str(), "target");
 }
 
 #[test]

@@ -65,8 +65,8 @@ on_both_databases! {
                     range[0].as_u64().unwrap() <= bucket && bucket < range[1].as_u64().unwrap()
                 })
             });
-            assert_eq!(decision.variant, owner.unwrap()["name"].as_str());
-            assert_eq!(decision.reason.as_str(), "split");
+            assert_eq!(decision.variant(), owner.unwrap()["name"].as_str());
+            assert_eq!(decision.reason().as_str(), "split");
         }
     }
 

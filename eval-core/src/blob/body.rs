@@ -1,16 +1,14 @@
 //! The body: every table of a config, the large ones as columns.
 
-use crate::blob::columns::{Ascending, Bytes, Optional, SaltStates, Spans, strings};
+use crate::blob::columns::{Ascending, Bytes, Expected, Numbers, SaltStates};
+use crate::blob::conditions::{Comparisons, Nodes};
+use crate::blob::rows::{Entries, Experiments, Flags, Holdouts, Layers, Rules};
 use crate::check::check;
 use crate::compile::{key_index, transitions};
-use crate::config::{
-    CompiledConfig, Entry, Experiment, Extras, Flag, Holdout, HoldoutId, Layer, LayerId,
-    PrerequisiteRow, Rule, RuleServe, SdkKey, Segment, Span, Target, UnitTypeId, Variant,
-};
-use crate::slots::{Run, SlotsId};
-use crate::source::ExperimentStatus;
-use crate::strings::{StringId, StringTable};
-use crate::targeting::{Comparison, LiteralRow, Node, NodeId, Patterns};
+use crate::config::{CompiledConfig, Extras, HoldoutId, PrerequisiteRow, SdkKey, Segment, Span};
+use crate::slots::Run;
+use crate::strings::{SEPARATOR, StringId, StringTable, Word};
+use crate::targeting::{LiteralRow, Patterns};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -21,134 +19,102 @@ struct Body<'b> {
     requires_consent: bool,
     #[serde(borrow)]
     domain_salt: SaltStates<'b>,
+    n_strings: u32,
+    /// Every string, each followed by a separator.
     text: &'b str,
-    string_lens: Vec<u32>,
+    /// Separators, counted from 0, that belong to a string.
+    joints: Ascending<'b>,
     /// 33 bytes each: the hash, and 1 for a server key.
     sdk_keys: Bytes<'b>,
-    unit_types: Ascending,
-    attributes: Ascending,
-    runs: Vec<Run>,
-    slots: Spans,
-    nodes: Vec<Node>,
-    children: Vec<NodeId>,
-    comparisons: Vec<Comparison>,
+    unit_types: Ascending<'b>,
+    attributes: Ascending<'b>,
+    slots: Slots<'b>,
+    texts: Numbers<'b>,
     literals: Vec<LiteralRow>,
-    patterns: Ascending,
+    patterns: Ascending<'b>,
+    comparisons: Comparisons<'b>,
+    nodes: Nodes<'b>,
     segments: Vec<Segment>,
     layers: Layers<'b>,
     holdouts: Holdouts<'b>,
     holdout_ids: Vec<HoldoutId>,
     prerequisites: Vec<PrerequisiteRow>,
     fingerprints: Bytes<'b>,
-    listed_variants: Vec<u16>,
+    listed_variants: Numbers<'b>,
     extras: Vec<Extras>,
-    variant_keys: Ascending,
-    variant_values: Ascending,
+    variant_names: Ascending<'b>,
     experiments: Experiments<'b>,
     rules: Rules<'b>,
     flags: Flags<'b>,
-    entry_keys: Ascending,
-    entry_targets: Vec<Target>,
+    entries: Entries<'b>,
 }
 
+/// Slot tables, one after the other.
 #[derive(Serialize, Deserialize)]
-struct Layers<'b> {
-    keys: Ascending,
-    unit_types: Vec<u8>,
+struct Slots<'b> {
+    /// Runs of each table.
     #[serde(borrow)]
-    salts: SaltStates<'b>,
-    domain_los: Vec<u16>,
-    domain_his: Vec<u16>,
-    slots: Vec<u32>,
+    lens: Numbers<'b>,
+    ends: Expected<'b>,
+    owners: Numbers<'b>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Holdouts<'b> {
-    keys: Ascending,
-    unit_types: Vec<u8>,
-    #[serde(borrow)]
-    salts: SaltStates<'b>,
-    sizes: Vec<u16>,
-}
+impl Slots<'_> {
+    fn of(config: &CompiledConfig<'_>) -> Self {
+        let mut before = 0;
+        let end = |run: &Run| (std::mem::replace(&mut before, u32::from(run.end)), run.end.into());
+        Self {
+            lens: Numbers::of(config.slots.iter().map(|span| span.len)),
+            ends: Expected::of(config.runs.iter().map(end)),
+            owners: Numbers::of(config.runs.iter().map(|run| u32::from(run.owner))),
+        }
+    }
 
-#[derive(Serialize, Deserialize)]
-struct Experiments<'b> {
-    keys: Ascending,
-    #[serde(borrow)]
-    salts: SaltStates<'b>,
-    statuses: Vec<u8>,
-    unit_types: Vec<u8>,
-    targeting: Optional,
-    layers: Optional,
-    slots: Vec<u16>,
-    variants: Spans,
-    splits: Vec<u32>,
-    controls: Vec<u16>,
-    extras: Optional,
-}
+    fn runs(&self) -> Vec<Run> {
+        let mut before = 0u32;
+        let mut runs = Vec::with_capacity(self.owners.len());
+        runs.extend(self.ends.iter().zip(self.owners.iter()).map(|(distance, owner)| {
+            before = before.wrapping_add(distance);
+            Run { end: low_half(before), owner: low_half(owner) }
+        }));
+        runs
+    }
 
-#[derive(Serialize, Deserialize)]
-struct Rules<'b> {
-    #[serde(borrow)]
-    salts: SaltStates<'b>,
-    rollouts: Vec<u16>,
-    conditions: Optional,
-    serves: Vec<RuleServe>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Flags<'b> {
-    keys: Ascending,
-    #[serde(borrow)]
-    salts: SaltStates<'b>,
-    unit_types: Vec<u8>,
-    enabled: Vec<bool>,
-    variants: Spans,
-    default_variants: Vec<u16>,
-    off_variants: Vec<u16>,
-    holdouts: Vec<Span>,
-    prerequisites: Vec<Span>,
-    targets: Vec<Span>,
-    target_variants: Vec<u32>,
-    rules: Spans,
-}
-
-fn status_code(status: ExperimentStatus) -> u8 {
-    match status {
-        ExperimentStatus::Running => 0,
-        ExperimentStatus::Scheduled => 1,
-        ExperimentStatus::Paused => 2,
-        ExperimentStatus::Completed => 3,
+    fn slots(&self) -> Vec<Span> {
+        let mut start = 0u32;
+        let mut slots = Vec::with_capacity(self.lens.len());
+        slots.extend(self.lens.iter().map(|len| {
+            let span = Span { start, len };
+            start = start.saturating_add(len);
+            span
+        }));
+        slots
     }
 }
 
-fn status_of(code: u8) -> Option<ExperimentStatus> {
-    match code {
-        0 => Some(ExperimentStatus::Running),
-        1 => Some(ExperimentStatus::Scheduled),
-        2 => Some(ExperimentStatus::Paused),
-        3 => Some(ExperimentStatus::Completed),
-        _ => None,
-    }
+/// A number that its column holds in 16 bits. A column of nonsense makes other nonsense of it.
+pub(super) fn low_half(number: u32) -> u16 {
+    (number & 0xffff) as u16
+}
+
+/// A number that its column holds in 8 bits.
+pub(super) fn low_byte(number: u32) -> u8 {
+    (number & 0xff) as u8
+}
+
+pub(super) fn ids<'b>(ids: impl Iterator<Item = StringId>) -> Ascending<'b> {
+    Ascending::of(ids.map(|id| id.0))
 }
 
 pub(super) fn write(config: &CompiledConfig<'_>) -> Vec<u8> {
-    let experiments = &config.experiments;
-    let flags = &config.flags;
-    let rules = &config.rules;
-    let mut before = 0u32;
     let body = Body {
         environment: &config.environment,
         project: &config.project,
         requires_consent: config.requires_consent,
         domain_salt: SaltStates::of(std::iter::once(config.domain_salt)),
+        n_strings: u32::try_from(config.strings.len()).unwrap_or(u32::MAX),
         text: &config.strings.text,
-        string_lens: config
-            .strings
-            .ends
-            .iter()
-            .map(|&end| end.wrapping_sub(std::mem::replace(&mut before, end)))
-            .collect(),
+        joints: joints(&config.strings),
         sdk_keys: Bytes(
             config
                 .sdk_keys
@@ -156,72 +122,27 @@ pub(super) fn write(config: &CompiledConfig<'_>) -> Vec<u8> {
                 .flat_map(|key| key.sha256.into_iter().chain([u8::from(key.server)]))
                 .collect(),
         ),
-        unit_types: strings(config.unit_types.iter().copied()),
-        attributes: strings(config.attributes.iter().copied()),
-        runs: config.runs.clone(),
-        slots: Spans::of(config.slots.iter().copied()),
-        nodes: config.nodes.clone(),
-        children: config.children.clone(),
-        comparisons: config.comparisons.clone(),
+        unit_types: ids(config.unit_types.iter().map(|name| name.id)),
+        attributes: ids(config.attributes.iter().map(|name| name.id)),
+        slots: Slots::of(config),
+        texts: Numbers::of(config.texts.iter().map(|text| text.id.0)),
         literals: config.literals.clone(),
-        patterns: strings(config.patterns.sources.iter().copied()),
+        patterns: ids(config.patterns.sources.iter().copied()),
+        comparisons: Comparisons::of(config),
+        nodes: Nodes::of(config),
         segments: config.segments.clone(),
-        layers: Layers {
-            keys: strings(config.layers.iter().map(|l| l.key)),
-            unit_types: config.layers.iter().map(|l| l.unit_type.0).collect(),
-            salts: SaltStates::of(config.layers.iter().map(|l| l.salt)),
-            domain_los: config.layers.iter().map(|l| l.domain_lo).collect(),
-            domain_his: config.layers.iter().map(|l| l.domain_hi).collect(),
-            slots: config.layers.iter().map(|l| l.slots.0).collect(),
-        },
-        holdouts: Holdouts {
-            keys: strings(config.holdouts.iter().map(|h| h.key)),
-            unit_types: config.holdouts.iter().map(|h| h.unit_type.0).collect(),
-            salts: SaltStates::of(config.holdouts.iter().map(|h| h.salt)),
-            sizes: config.holdouts.iter().map(|h| h.size).collect(),
-        },
+        layers: Layers::of(config),
+        holdouts: Holdouts::of(config),
         holdout_ids: config.holdout_ids.clone(),
         prerequisites: config.prerequisites.clone(),
         fingerprints: Bytes(Cow::Borrowed(&config.fingerprints)),
-        listed_variants: config.listed_variants.clone(),
+        listed_variants: Numbers::of(config.listed_variants.iter().map(|&at| u32::from(at))),
         extras: config.extras.clone(),
-        variant_keys: strings(config.variants.iter().map(|v| v.key)),
-        variant_values: strings(config.variants.iter().map(|v| v.value)),
-        experiments: Experiments {
-            keys: strings(experiments.iter().map(|e| e.key)),
-            salts: SaltStates::of(experiments.iter().map(|e| e.salt)),
-            statuses: experiments.iter().map(|e| status_code(e.status)).collect(),
-            unit_types: experiments.iter().map(|e| e.unit_type.0).collect(),
-            targeting: Optional::of(experiments.iter().map(|e| e.targeting.map(|id| id.0))),
-            layers: Optional::of(experiments.iter().map(|e| e.layer.map(|id| id.0))),
-            slots: experiments.iter().map(|e| e.slot).collect(),
-            variants: Spans::of(experiments.iter().map(|e| e.variants)),
-            splits: experiments.iter().map(|e| e.split.0).collect(),
-            controls: experiments.iter().map(|e| e.control).collect(),
-            extras: Optional::of(experiments.iter().map(|e| e.extras)),
-        },
-        rules: Rules {
-            salts: SaltStates::of(rules.iter().map(|r| r.salt)),
-            rollouts: rules.iter().map(|r| r.rollout).collect(),
-            conditions: Optional::of(rules.iter().map(|r| r.condition.map(|id| id.0))),
-            serves: rules.iter().map(|r| r.serve).collect(),
-        },
-        flags: Flags {
-            keys: strings(flags.iter().map(|f| f.key)),
-            salts: SaltStates::of(flags.iter().map(|f| f.salt)),
-            unit_types: flags.iter().map(|f| f.unit_type.0).collect(),
-            enabled: flags.iter().map(|f| f.enabled).collect(),
-            variants: Spans::of(flags.iter().map(|f| f.variants)),
-            default_variants: flags.iter().map(|f| f.default_variant).collect(),
-            off_variants: flags.iter().map(|f| f.off_variant).collect(),
-            holdouts: flags.iter().map(|f| f.holdouts).collect(),
-            prerequisites: flags.iter().map(|f| f.prerequisites).collect(),
-            targets: flags.iter().map(|f| f.targets).collect(),
-            target_variants: flags.iter().map(|f| f.target_variants).collect(),
-            rules: Spans::of(flags.iter().map(|f| f.rules)),
-        },
-        entry_keys: strings(config.entries.iter().map(|e| e.key)),
-        entry_targets: config.entries.iter().map(|e| e.target).collect(),
+        variant_names: ids(config.variant_names.iter().copied()),
+        experiments: Experiments::of(config),
+        rules: Rules::of(config),
+        flags: Flags::of(config),
+        entries: Entries::of(config),
     };
     // Writing numbers and strings to memory cannot fail; an empty body would be refused by every reader.
     postcard::to_allocvec(&body).unwrap_or_default()
@@ -233,62 +154,119 @@ pub(super) fn read(bytes: &[u8]) -> Result<CompiledConfig<'_>, String> {
     if !rest.is_empty() {
         return Err("bytes follow the last table".into());
     }
-    let mut end = 0u32;
-    let ends: Vec<u32> = body
-        .string_lens
-        .iter()
-        .map(|len| {
-            end = end.saturating_add(*len);
-            end
-        })
-        .collect();
-    let experiments = experiments_of(&body.experiments)?;
-    let flags = flags_of(&body.flags);
+    let strings = strings_of(body.text, body.n_strings, &body.joints)?;
+    let word = |id: u32| Word::new(&strings, StringId(id));
+    let n_comparisons = body.comparisons.len();
+    let mut texts = Vec::with_capacity(body.texts.len());
+    texts.extend(body.texts.iter().map(word));
+    let mut variant_names = Vec::with_capacity(body.variant_names.len());
+    variant_names.extend(body.variant_names.iter().map(StringId));
     let mut config = CompiledConfig {
-        strings: StringTable { text: Cow::Borrowed(body.text), ends },
         environment: body.environment.to_owned(),
         project: body.project.to_owned(),
         requires_consent: body.requires_consent,
         domain_salt: body.domain_salt.iter().next().unwrap_or_default(),
         sdk_keys: sdk_keys_of(&body.sdk_keys),
-        unit_types: body.unit_types.iter().map(StringId).collect(),
-        attributes: body.attributes.iter().map(StringId).collect(),
-        runs: body.runs,
-        slots: body.slots.iter().collect(),
-        nodes: body.nodes,
-        children: body.children,
-        comparisons: body.comparisons,
+        unit_types: body.unit_types.iter().map(word).collect(),
+        attributes: body.attributes.iter().map(word).collect(),
+        runs: body.slots.runs(),
+        slots: body.slots.slots(),
+        comparisons: body.comparisons.rows(),
+        nodes: body.nodes.rows(),
+        children: body.nodes.children(n_comparisons),
+        texts,
         literals: body.literals,
         patterns: Patterns::new(body.patterns.iter().map(StringId).collect()),
         segments: body.segments,
-        layers: layers_of(&body.layers),
-        holdouts: holdouts_of(&body.holdouts),
+        layers: body.layers.rows(),
+        holdouts: body.holdouts.rows(),
         holdout_ids: body.holdout_ids,
         prerequisites: body.prerequisites,
         fingerprints: body.fingerprints.0,
-        listed_variants: body.listed_variants,
+        listed_variants: body.listed_variants.iter().map(low_half).collect(),
         extras: body.extras,
-        variants: body
-            .variant_keys
-            .iter()
-            .zip(body.variant_values.iter())
-            .map(|(key, value)| Variant { key: StringId(key), value: StringId(value) })
-            .collect(),
-        experiments,
-        rules: rules_of(&body.rules),
-        flags,
-        entries: body
-            .entry_keys
-            .iter()
-            .zip(&body.entry_targets)
-            .map(|(key, &target)| Entry { key: StringId(key), target })
-            .collect(),
+        variant_names,
+        experiments: body.experiments.rows(n_comparisons)?,
+        rules: body.rules.rows(n_comparisons),
+        flags: body.flags.rows(),
+        entries: body.entries.rows(),
         ..CompiledConfig::default()
     };
+    config.strings = strings;
     check(&mut config);
     config.transitions = transitions(&config);
     config.index = key_index(&config);
     Ok(config)
+}
+
+/// Which separators of the text belong to strings.
+fn joints<'b>(strings: &StringTable<'_>) -> Ascending<'b> {
+    let mut separator = 0u32;
+    let mut joints = Vec::new();
+    for at in 0..strings.len() {
+        let string = strings.bytes(StringId(u32::try_from(at).unwrap_or(u32::MAX)));
+        for _ in string.iter().filter(|&&byte| char::from(byte) == SEPARATOR) {
+            joints.push(separator);
+            separator = separator.wrapping_add(1);
+        }
+        separator = separator.wrapping_add(1);
+    }
+    Ascending::of(joints.into_iter())
+}
+
+fn strings_of<'b>(
+    text: &'b str,
+    n_strings: u32,
+    joints: &Ascending<'_>,
+) -> Result<StringTable<'b>, String> {
+    if u32::try_from(text.len()).is_err() {
+        return Err("the text is longer than 4 GiB".into());
+    }
+    let n_strings = n_strings as usize;
+    if n_strings > text.len() {
+        return Err("the text holds fewer strings than it should".into());
+    }
+    let mut starts = Vec::with_capacity(n_strings.saturating_add(1));
+    starts.push(0);
+    let mut joints = joints.iter();
+    let mut joint = joints.next();
+    let mut separator = 0u32;
+    each_zero(text.as_bytes(), |at| {
+        if joint == Some(separator) {
+            joint = joints.next();
+        } else if starts.len() <= n_strings {
+            // Below the text's length, which was looked at above.
+            starts.push(u32::try_from(at).unwrap_or(u32::MAX).saturating_add(1));
+        }
+        separator = separator.saturating_add(1);
+    });
+    let end = starts.last().copied().unwrap_or(0) as usize;
+    if starts.len() != n_strings.saturating_add(1) || end != text.len() {
+        return Err("the text does not hold the strings that it should".into());
+    }
+    Ok(StringTable { text: Cow::Borrowed(text), starts })
+}
+
+/// Finds the bytes that are zero, as every separator is, eight at a time.
+fn each_zero(bytes: &[u8], mut found: impl FnMut(usize)) {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    let (blocks, rest) = bytes.as_chunks::<8>();
+    let mut start = 0usize;
+    for block in blocks {
+        let word = u64::from_le_bytes(*block);
+        // The highest bit of every byte that is zero, and no other bit.
+        let mut zeros = !((word & LOW).wrapping_add(LOW) | word | LOW);
+        while zeros != 0 {
+            found(start.wrapping_add(zeros.trailing_zeros() as usize / 8));
+            zeros &= zeros.wrapping_sub(1);
+        }
+        start = start.wrapping_add(8);
+    }
+    for (at, byte) in rest.iter().enumerate() {
+        if *byte == 0 {
+            found(start.wrapping_add(at));
+        }
+    }
 }
 
 fn sdk_keys_of(bytes: &Bytes<'_>) -> Vec<SdkKey> {
@@ -300,108 +278,18 @@ fn sdk_keys_of(bytes: &Bytes<'_>) -> Vec<SdkKey> {
     keys.iter().filter_map(key).collect()
 }
 
-fn layers_of(columns: &Layers<'_>) -> Vec<Layer> {
-    let rows = columns.keys.iter().zip(&columns.unit_types).zip(columns.salts.iter());
-    let rows = rows.zip(&columns.domain_los).zip(&columns.domain_his).zip(&columns.slots);
-    rows.map(|(((((key, unit_type), salt), lo), hi), slots)| Layer {
-        key: StringId(key),
-        unit_type: UnitTypeId(*unit_type),
-        salt,
-        domain_lo: *lo,
-        domain_hi: *hi,
-        slots: SlotsId(*slots),
-    })
-    .collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
 
-fn holdouts_of(columns: &Holdouts<'_>) -> Vec<Holdout> {
-    let rows =
-        columns.keys.iter().zip(&columns.unit_types).zip(columns.salts.iter()).zip(&columns.sizes);
-    rows.map(|(((key, unit_type), salt), size)| Holdout {
-        key: StringId(key),
-        unit_type: UnitTypeId(*unit_type),
-        salt,
-        size: *size,
-    })
-    .collect()
-}
-
-fn experiments_of(columns: &Experiments<'_>) -> Result<Vec<Experiment>, String> {
-    let mut experiments = Vec::with_capacity(columns.keys.len());
-    let mut statuses = columns.statuses.iter();
-    let mut unit_types = columns.unit_types.iter();
-    let mut targeting = columns.targeting.iter();
-    let mut layers = columns.layers.iter();
-    let mut slots = columns.slots.iter();
-    let mut variants = columns.variants.iter();
-    let mut splits = columns.splits.iter();
-    let mut controls = columns.controls.iter();
-    let mut extras = columns.extras.iter();
-    let mut salts = columns.salts.iter();
-    for key in columns.keys.iter() {
-        let mut row = || -> Option<Experiment> {
-            Some(Experiment {
-                key: StringId(key),
-                salt: salts.next()?,
-                targeting: targeting.next()?.map(NodeId),
-                layer: layers.next()?.map(LayerId),
-                slot: *slots.next()?,
-                variants: variants.next()?,
-                split: SlotsId(*splits.next()?),
-                extras: extras.next()?,
-                control: *controls.next()?,
-                unit_type: UnitTypeId(*unit_types.next()?),
-                status: status_of(*statuses.next()?)?,
-                damaged: false,
-            })
-        };
-        experiments.push(
-            row().ok_or("columns of experiments differ in length or hold an unknown status")?,
-        );
+    proptest! {
+        #[test]
+        fn zeros_are_found_wherever_they_are(bytes in prop::collection::vec(prop_oneof![Just(0u8), Just(1), Just(0x80), any::<u8>()], 0..70)) {
+            let mut found = Vec::new();
+            each_zero(&bytes, |at| found.push(at));
+            let expected: Vec<usize> = (0..bytes.len()).filter(|&at| bytes[at] == 0).collect();
+            prop_assert_eq!(found, expected);
+        }
     }
-    Ok(experiments)
-}
-
-fn rules_of(columns: &Rules<'_>) -> Vec<Rule> {
-    let rows = columns
-        .salts
-        .iter()
-        .zip(&columns.rollouts)
-        .zip(columns.conditions.iter())
-        .zip(&columns.serves);
-    rows.map(|(((salt, rollout), condition), serve)| Rule {
-        salt,
-        rollout: *rollout,
-        condition: condition.map(NodeId),
-        serve: *serve,
-    })
-    .collect()
-}
-
-fn flags_of(columns: &Flags<'_>) -> Vec<Flag> {
-    let mut flags = Vec::with_capacity(columns.keys.len());
-    let mut salts = columns.salts.iter();
-    let mut variants = columns.variants.iter();
-    let mut rules = columns.rules.iter();
-    for (at, key) in columns.keys.iter().enumerate() {
-        let mut row = || -> Option<Flag> {
-            Some(Flag {
-                key: StringId(key),
-                salt: salts.next()?,
-                unit_type: UnitTypeId(*columns.unit_types.get(at)?),
-                enabled: *columns.enabled.get(at)?,
-                variants: variants.next()?,
-                default_variant: *columns.default_variants.get(at)?,
-                off_variant: *columns.off_variants.get(at)?,
-                holdouts: *columns.holdouts.get(at)?,
-                prerequisites: *columns.prerequisites.get(at)?,
-                targets: *columns.targets.get(at)?,
-                target_variants: *columns.target_variants.get(at)?,
-                rules: rules.next()?,
-                damaged: false,
-            })
-        };
-        flags.extend(row());
-    }
-    flags
 }

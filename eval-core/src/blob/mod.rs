@@ -19,6 +19,8 @@
 
 mod body;
 mod columns;
+mod conditions;
+mod rows;
 
 use crate::config::CompiledConfig;
 use xxhash_rust::xxh3::Xxh3;

@@ -23,7 +23,6 @@ enum NodeKey {
     All(Vec<NodeId>),
     Any(Vec<NodeId>),
     Not(NodeId),
-    Compare(u32),
     Segment(SegmentId),
 }
 
@@ -38,17 +37,28 @@ enum LiteralKey {
     Text(String),
 }
 
+/// Marks nodes that are not comparisons, while it is open how many comparisons there will be.
+const INNER: u32 = 1 << 31;
+
+/// The final number of a node.
+pub(super) fn numbered(id: NodeId, n_comparisons: u32) -> NodeId {
+    let at = id.0 & !INNER;
+    if at == id.0 { id } else { NodeId(n_comparisons.saturating_add(at)) }
+}
+
 /// Builds the condition tables.
 #[derive(Default)]
 pub(super) struct Conditions {
     ids: BTreeMap<NodeKey, NodeId>,
     pub(super) nodes: Vec<Node>,
     pub(super) children: Vec<NodeId>,
-    /// Comparisons that every node comes to, and its depth, to bound what evaluation can cost.
+    /// Comparisons that every inner node comes to, and its depth, to bound what evaluation can cost.
     sizes: Vec<(u32, usize)>,
-    comparison_ids: BTreeMap<Comparison, u32>,
+    comparison_ids: BTreeMap<Comparison, NodeId>,
     pub(super) comparisons: Vec<Comparison>,
-    list_ids: BTreeMap<Vec<LiteralKey>, Span>,
+    /// Where the texts and the other values of a list stand.
+    list_ids: BTreeMap<Vec<LiteralKey>, (Span, Span)>,
+    pub(super) texts: Vec<StringId>,
     pub(super) literals: Vec<LiteralRow>,
     pattern_ids: BTreeMap<String, u32>,
     pub(super) patterns: Vec<StringId>,
@@ -77,9 +87,14 @@ impl Conditions {
 
     /// Remembers what a segment costs, for the conditions that refer to it.
     pub(super) fn close_segment(&mut self, segment: SegmentId, condition: Option<NodeId>) {
-        let size =
-            condition.and_then(|id| self.sizes.get(id.0 as usize).copied()).unwrap_or((1, 0));
+        let size = condition.map_or((1, 0), |id| self.size_of(id));
         self.segment_sizes.insert(segment, size);
+    }
+
+    fn size_of(&self, id: NodeId) -> (u32, usize) {
+        // A comparison has no entry.
+        let inner = (id.0 & INNER != 0).then_some((id.0 & !INNER) as usize);
+        inner.and_then(|at| self.sizes.get(at).copied()).unwrap_or((1, 0))
     }
 
     fn node(
@@ -132,8 +147,7 @@ impl Conditions {
                 (NodeKey::Segment(segment), (size.saturating_add(1), depth.saturating_add(1)))
             }
             Condition::Compare { attribute, op, values } => {
-                let comparison = self.comparison(entry, attribute, op, values, strings)?;
-                (NodeKey::Compare(comparison), (1, 0))
+                return self.comparison(entry, attribute, op, values, strings);
             }
         };
         if size.0 > MAX_CONDITION_SIZE || size.1 > MAX_CONDITION_DEPTH {
@@ -145,9 +159,9 @@ impl Conditions {
     }
 
     fn total(&self, children: &[NodeId]) -> (u32, usize) {
-        let sizes = children.iter().filter_map(|id| self.sizes.get(id.0 as usize));
+        let sizes = children.iter().map(|&id| self.size_of(id));
         let (size, depth) =
-            sizes.fold((0u32, 0), |(size, depth), (s, d)| (size.saturating_add(*s), depth.max(*d)));
+            sizes.fold((0u32, 0), |(size, depth), (s, d)| (size.saturating_add(s), depth.max(d)));
         (size, depth.saturating_add(1))
     }
 
@@ -164,10 +178,9 @@ impl Conditions {
             NodeKey::All(list) => Node::All(span(&mut self.children, list)),
             NodeKey::Any(list) => Node::Any(span(&mut self.children, list)),
             NodeKey::Not(child) => Node::Not(*child),
-            NodeKey::Compare(comparison) => Node::Compare(*comparison),
             NodeKey::Segment(segment) => Node::Segment(*segment),
         };
-        let id = NodeId(index(self.nodes.len()));
+        let id = NodeId(index(self.nodes.len()) | INNER);
         self.nodes.push(node);
         self.sizes.push(size);
         self.ids.insert(key, id);
@@ -181,25 +194,25 @@ impl Conditions {
         op: &str,
         values: &[Literal],
         strings: &mut Strings,
-    ) -> Result<u32, CompileError> {
+    ) -> Result<NodeId, CompileError> {
         let refuse = |problem: String| CompileError::Condition { entry: entry.to_owned(), problem };
         let Some(&attribute_id) = self.attributes.get(attribute) else {
             return Err(refuse(format!("attribute `{attribute}` was not collected")));
         };
-        let (code, values) = if let Some(operator) = Operator::parse(op) {
+        let (code, (texts, literals)) = if let Some(operator) = Operator::parse(op) {
             (operator.code(), self.literals(operator, attribute, values, strings).map_err(refuse)?)
         } else {
             self.faults.push(Fault {
                 entry: entry.to_owned(),
                 problem: format!("operator `{op}` is not known; its comparison is false"),
             });
-            (0, Span::default())
+            (0, Default::default())
         };
-        let comparison = Comparison { attribute: attribute_id, op: code, values };
+        let comparison = Comparison { attribute: attribute_id, op: code, texts, literals };
         if let Some(&id) = self.comparison_ids.get(&comparison) {
             return Ok(id);
         }
-        let id = index(self.comparisons.len());
+        let id = NodeId(index(self.comparisons.len()));
         self.comparisons.push(comparison);
         self.comparison_ids.insert(comparison, id);
         Ok(id)
@@ -211,7 +224,7 @@ impl Conditions {
         attribute: &str,
         values: &[Literal],
         strings: &mut Strings,
-    ) -> Result<Span, String> {
+    ) -> Result<(Span, Span), String> {
         let mut keys = Vec::with_capacity(values.len());
         for value in values {
             keys.push(self.literal(op, attribute, value, strings)?);
@@ -220,7 +233,7 @@ impl Conditions {
             Operator::Exists if !keys.is_empty() => {
                 return Err(format!("`exists` of `{attribute}` takes no values"));
             }
-            Operator::Exists => return Ok(Span::default()),
+            Operator::Exists => return Ok(Default::default()),
             _ if keys.is_empty() => {
                 return Err(format!("`{}` of `{attribute}` needs a value", op.as_str()));
             }
@@ -243,10 +256,10 @@ impl Conditions {
         }
         keys.sort();
         keys.dedup();
-        if let Some(&span) = self.list_ids.get(&keys) {
-            return Ok(span);
+        if let Some(&spans) = self.list_ids.get(&keys) {
+            return Ok(spans);
         }
-        let span = Span { start: index(self.literals.len()), len: index(keys.len()) };
+        let (first_text, first_literal) = (self.texts.len(), self.literals.len());
         for key in &keys {
             self.literals.push(match key {
                 LiteralKey::Bool(value) => LiteralRow::Bool(*value),
@@ -254,11 +267,16 @@ impl Conditions {
                 LiteralKey::Time(ms) => LiteralRow::Time(*ms),
                 LiteralKey::Network(network) => LiteralRow::Network(*network),
                 LiteralKey::Pattern(pattern) => LiteralRow::Pattern(*pattern),
-                LiteralKey::Text(text) => LiteralRow::Text(strings.intern(text)),
+                LiteralKey::Text(text) => {
+                    self.texts.push(strings.intern(text));
+                    continue;
+                }
             });
         }
-        self.list_ids.insert(keys, span);
-        Ok(span)
+        let spans =
+            (since(first_text, self.texts.len()), since(first_literal, self.literals.len()));
+        self.list_ids.insert(keys, spans);
+        Ok(spans)
     }
 
     fn literal(
@@ -352,6 +370,42 @@ impl Conditions {
             (Operator::IpIn, _) => wrong("networks such as 10.0.0.0/8"),
             (Operator::Exists, _) => wrong("no values"),
         }
+    }
+}
+
+/// The stretch from one length of a table to the next.
+fn since(before: usize, now: usize) -> Span {
+    if before == now {
+        return Span::default();
+    }
+    Span { start: index(before), len: index(now.saturating_sub(before)) }
+}
+
+/// Texts that a condition compares with as they are.
+pub(super) fn collect_texts<'s>(
+    condition: &'s Condition,
+    into: &mut std::collections::BTreeSet<&'s str>,
+) {
+    match condition {
+        Condition::All(parts) | Condition::Any(parts) => {
+            for part in parts {
+                collect_texts(part, into);
+            }
+        }
+        Condition::Not(part) => collect_texts(part, into),
+        Condition::Compare { op, values, .. } => {
+            let kept = !matches!(
+                Operator::parse(op),
+                None | Some(
+                    Operator::Before | Operator::After | Operator::Matches | Operator::IpIn
+                )
+            );
+            into.extend(values.iter().filter_map(|value| match value {
+                Literal::String(text) if kept => Some(text.as_str()),
+                _ => None,
+            }));
+        }
+        Condition::Segment(_) => {}
     }
 }
 

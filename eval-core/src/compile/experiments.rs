@@ -3,7 +3,7 @@
 use crate::bucket::SaltState;
 use crate::compile::intern::index;
 use crate::compile::{CompileError, Compiler};
-use crate::config::{Experiment, Extras, Layer, LayerId, Span, Switchback, Variant, Window};
+use crate::config::{Experiment, Extras, Layer, LayerId, Maybe, Switchback, Variants, Window};
 use crate::source::{
     BucketRange, ExperimentSource, ExperimentStatus, PauseBehaviour, VariantSource,
 };
@@ -57,12 +57,12 @@ impl Compiler<'_> {
         Ok(Experiment {
             key: self.strings.intern(&source.key),
             salt,
-            targeting,
-            layer,
-            slot,
-            variants,
+            targeting: Maybe::from_option(targeting.map(|id| id.0)),
+            layer: Maybe::from_option(layer.map(|id| id.0)),
             split,
-            extras,
+            extras: Maybe::from_option(extras),
+            variants,
+            slot,
             control,
             unit_type: self.unit_type(&source.unit_type),
             status: source.status,
@@ -142,24 +142,26 @@ impl Compiler<'_> {
         &mut self,
         entry: &dyn Fn() -> String,
         variants: &[VariantSource],
-    ) -> Result<Span, CompileError> {
+    ) -> Result<Variants, CompileError> {
         let mut seen = BTreeSet::new();
-        if variants.is_empty() || variants.len() > 1000 {
+        let Some(len) = u16::try_from(variants.len()).ok().filter(|len| (1..=1000).contains(len))
+        else {
             return Err(CompileError::Value {
                 entry: entry(),
                 problem: "1 to 1000 variants".into(),
             });
-        }
-        let span = Span { start: index(self.config.variants.len()), len: index(variants.len()) };
+        };
         for variant in variants {
             if !seen.insert(&variant.key) {
                 return Err(CompileError::Duplicate { kind: "variant", key: variant.key.clone() });
             }
-            let key = self.strings.intern(&variant.key);
-            let value = self.strings.intern(&variant.value);
-            self.config.variants.push(Variant { key, value });
         }
-        Ok(span)
+        let names = variants.iter().map(|variant| self.strings.intern(&variant.key)).collect();
+        Ok(Variants {
+            names: self.variants.names(names),
+            values: self.variants.values(variants, &mut self.strings),
+            len,
+        })
     }
 
     fn extras(&mut self, source: &ExperimentSource) -> Result<Option<u32>, CompileError> {
@@ -247,4 +249,4 @@ pub(super) fn covers(claims: &[(u16, BucketRange)]) -> Result<(), String> {
 }
 
 /// The salt of a space in which nothing is hashed.
-pub(super) const UNUSED: SaltState = SaltState { h: 0, carry: 0, len: 0 };
+pub(super) const UNUSED: SaltState = SaltState::from_parts(0, 0, 0);

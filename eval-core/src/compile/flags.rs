@@ -128,7 +128,7 @@ impl Compiler<'_> {
                 let name = |at: u16| {
                     flag.variants.get(usize::from(at)).map_or(String::new(), |v| v.key.clone())
                 };
-                RuleServe::Split(self.slots.intern(&claims, entry, name)?.0)
+                RuleServe::Split(self.slots.intern(&claims, entry, name)?)
             }
         };
         Ok(Rule { salt, rollout: source.rollout, condition, serve })

@@ -5,8 +5,8 @@ use crate::compile::CompileError;
 use crate::config::Span;
 use crate::fingerprint::Fingerprint;
 use crate::slots::{Run, SlotsError, SlotsId, runs_of};
-use crate::source::BucketRange;
-use crate::strings::{StringId, StringTable};
+use crate::source::{BucketRange, VariantSource};
+use crate::strings::{SEPARATOR, StringId, StringTable};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -16,27 +16,70 @@ pub(super) fn index(n: usize) -> u32 {
 }
 
 /// Makes a [`StringTable`].
-#[derive(Default)]
 pub(super) struct Strings {
     ids: BTreeMap<String, StringId>,
     text: String,
-    ends: Vec<u32>,
+    starts: Vec<u32>,
 }
 
 impl Strings {
+    pub(super) fn new() -> Self {
+        Self { ids: BTreeMap::new(), text: String::new(), starts: vec![0] }
+    }
+
     pub(super) fn intern(&mut self, text: &str) -> StringId {
         if let Some(&id) = self.ids.get(text) {
             return id;
         }
-        let id = StringId(index(self.ends.len()));
-        self.text.push_str(text);
-        self.ends.push(index(self.text.len()));
+        let id = self.append(text);
         self.ids.insert(text.to_owned(), id);
         id
     }
 
+    /// Adds a string even if it is there already.
+    fn append(&mut self, text: &str) -> StringId {
+        let id = StringId(index(self.starts.len()).saturating_sub(1));
+        self.text.push_str(text);
+        self.text.push(SEPARATOR);
+        self.starts.push(index(self.text.len()));
+        id
+    }
+
     pub(super) fn finish(self) -> StringTable<'static> {
-        StringTable { text: Cow::Owned(self.text), ends: self.ends }
+        StringTable { text: Cow::Owned(self.text), starts: self.starts }
+    }
+}
+
+/// Names and values of variants. Equal lists are kept once.
+#[derive(Default)]
+pub(super) struct VariantLists {
+    name_lists: BTreeMap<Vec<StringId>, u32>,
+    pub(super) names: Vec<StringId>,
+    value_lists: BTreeMap<Vec<String>, StringId>,
+}
+
+impl VariantLists {
+    /// Start of a list of names.
+    pub(super) fn names(&mut self, list: Vec<StringId>) -> u32 {
+        if let Some(&start) = self.name_lists.get(&list) {
+            return start;
+        }
+        let start = index(self.names.len());
+        self.names.extend_from_slice(&list);
+        self.name_lists.insert(list, start);
+        start
+    }
+
+    /// The first of a list of values; the others follow it.
+    pub(super) fn values(&mut self, list: &[VariantSource], strings: &mut Strings) -> StringId {
+        let list: Vec<String> = list.iter().map(|variant| variant.value.clone()).collect();
+        if let Some(&first) = self.value_lists.get(&list) {
+            return first;
+        }
+        let ids: Vec<StringId> = list.iter().map(|value| strings.append(value)).collect();
+        let first = ids.first().copied().unwrap_or_default();
+        self.value_lists.insert(list, first);
+        first
     }
 }
 

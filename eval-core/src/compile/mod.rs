@@ -15,8 +15,8 @@ pub use error::CompileError;
 pub use requirements::MAX_PREREQUISITE_DEPTH;
 
 use crate::config::{
-    AttributeId, CompiledConfig, Entry, Fault, Holdout, HoldoutId, Layer, LayerId, SdkKey, Segment,
-    SegmentId, Span, Target, UnitTypeId,
+    AttributeId, CompiledConfig, Entry, Fault, Holdout, HoldoutId, Layer, LayerId, Maybe, SdkKey,
+    Segment, SegmentId, Span, Target, UnitTypeId,
 };
 use crate::fingerprint::unit_fingerprint;
 use crate::index::KeyIndex;
@@ -24,8 +24,8 @@ use crate::source::{
     Condition, ConfigSource, ExperimentSource, ExperimentStatus, FlagSource, KeyKind,
     SegmentSource, Serve,
 };
-use crate::strings::StringId;
-use crate::targeting::Patterns;
+use crate::strings::{StringId, Word};
+use crate::targeting::{Node, NodeId, Patterns};
 use intern::index;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,11 +51,13 @@ struct Compiler<'s> {
     experiments: Vec<&'s ExperimentSource>,
     flags: Vec<&'s FlagSource>,
     strings: intern::Strings,
+    variants: intern::VariantLists,
     salts: intern::Salts,
     slots: intern::SlotTables,
     lists: intern::Lists,
     conditions: conditions::Conditions,
     unit_types: BTreeMap<&'s str, UnitTypeId>,
+    unit_type_names: Vec<StringId>,
     attributes: Vec<StringId>,
     segment_ids: BTreeMap<&'s str, SegmentId>,
     holdout_ids: BTreeMap<&'s str, HoldoutId>,
@@ -92,10 +94,14 @@ impl<'s> Compiler<'s> {
             source.flags.iter().flat_map(|f| &f.rules).filter_map(|r| r.condition.as_ref()),
         );
         let mut names = BTreeSet::new();
+        let mut texts = BTreeSet::new();
         for condition in conditions {
             conditions::collect_attributes(condition, &mut names);
+            conditions::collect_texts(condition, &mut texts);
         }
-        let mut strings = intern::Strings::default();
+        // The empty string is what a missing name reads as.
+        let mut strings = intern::Strings::new();
+        strings.intern("");
         let mut unit_names: BTreeSet<&str> = BTreeSet::new();
         unit_names.extend(source.layers.iter().map(|l| l.unit_type.as_str()));
         unit_names.extend(source.holdouts.iter().map(|h| h.unit_type.as_str()));
@@ -112,18 +118,21 @@ impl<'s> Compiler<'s> {
             };
             unit_types.insert(*name, UnitTypeId(id));
         }
-        let unit_type_strings = unit_names.iter().map(|name| strings.intern(name)).collect();
+        let unit_type_names = unit_names.iter().map(|name| strings.intern(name)).collect();
         let attribute_ids: BTreeMap<String, AttributeId> = names
             .iter()
             .enumerate()
             .map(|(i, name)| ((*name).to_owned(), AttributeId(index(i))))
             .collect();
         let attributes = names.iter().map(|name| strings.intern(name)).collect();
+        // Many comparisons name few texts: their ids come early, while they are short.
+        for text in texts {
+            strings.intern(text);
+        }
         let config = CompiledConfig {
             environment: source.environment.clone(),
             project: source.project.clone(),
             requires_consent: source.requires_consent,
-            unit_types: unit_type_strings,
             ..CompiledConfig::default()
         };
         Ok(Self {
@@ -131,11 +140,13 @@ impl<'s> Compiler<'s> {
             experiments: experiments.into_values().collect(),
             flags: flags.into_values().collect(),
             strings,
+            variants: intern::VariantLists::default(),
             salts: intern::Salts::default(),
             slots: intern::SlotTables::default(),
             lists: intern::Lists::default(),
             conditions: conditions::Conditions::new(attribute_ids),
             unit_types,
+            unit_type_names,
             attributes,
             segment_ids: BTreeMap::new(),
             holdout_ids: BTreeMap::new(),
@@ -166,12 +177,9 @@ impl<'s> Compiler<'s> {
         for flag in flags {
             strings.intern(&flag.key);
         }
-        for variant in experiments
-            .iter()
-            .flat_map(|e| &e.variants)
-            .chain(flags.iter().flat_map(|f| &f.variants))
-        {
-            strings.intern(&variant.value);
+        let lists = experiments.iter().map(|e| &e.variants).chain(flags.iter().map(|f| &f.variants));
+        for list in lists {
+            self.variants.values(list, strings);
         }
     }
 
@@ -382,7 +390,7 @@ impl<'s> Compiler<'s> {
         for (i, (key, target)) in entries.into_iter().enumerate() {
             self.entry_ids.insert(key, index(i));
             let key = self.strings.intern(key);
-            self.config.entries.push(Entry { key, target });
+            self.config.entries.push(Entry::new(key, target));
         }
         Ok(())
     }
@@ -394,7 +402,7 @@ impl<'s> Compiler<'s> {
             .any(|rule| matches!(&rule.serve, Serve::Experiment(key) if key == experiment))
     }
 
-    fn finish(mut self) -> CompiledConfig<'static> {
+    fn finish(self) -> CompiledConfig<'static> {
         let mut keys: Vec<SdkKey> = self
             .source
             .sdk_keys
@@ -405,19 +413,24 @@ impl<'s> Compiler<'s> {
         keys.dedup_by_key(|key| key.sha256);
         let mut config = self.config;
         config.sdk_keys = keys;
-        config.attributes = self.attributes;
         config.runs = self.slots.runs;
         config.slots = self.slots.slots;
-        config.nodes = self.conditions.nodes;
-        config.children = self.conditions.children;
-        config.comparisons = self.conditions.comparisons;
-        config.literals = self.conditions.literals;
-        config.patterns = Patterns::new(self.conditions.patterns);
+        config.variant_names = self.variants.names;
         config.fingerprints = Cow::Owned(self.lists.fingerprints);
         config.listed_variants = self.lists.listed_variants;
-        // The empty string is what a missing name reads as.
-        self.strings.intern("");
         config.strings = self.strings.finish();
+        let words = |ids: Vec<StringId>| -> Vec<Word> {
+            ids.into_iter().map(|id| Word::new(&config.strings, id)).collect()
+        };
+        config.unit_types = words(self.unit_type_names);
+        config.attributes = words(self.attributes);
+        config.texts = words(self.conditions.texts);
+        config.comparisons = self.conditions.comparisons;
+        config.nodes = self.conditions.nodes;
+        config.children = self.conditions.children;
+        config.literals = self.conditions.literals;
+        config.patterns = Patterns::new(self.conditions.patterns);
+        number_nodes(&mut config);
         config.transitions = transitions(&config);
         let faults: Vec<Fault> = self.conditions.faults;
         config.faults = faults;
@@ -435,6 +448,23 @@ pub(crate) fn transitions(config: &CompiledConfig<'_>) -> Vec<i64> {
 }
 
 pub(crate) fn key_index(config: &CompiledConfig<'_>) -> KeyIndex {
-    let keys: Vec<&str> = config.keys().collect();
-    KeyIndex::new(keys.into_iter())
+    KeyIndex::new(config.entries.iter().map(|entry| config.strings.bytes(entry.key)))
+}
+
+/// Gives nodes their final numbers: comparisons first, then all others.
+fn number_nodes(config: &mut CompiledConfig<'_>) {
+    let n_comparisons = index(config.comparisons.len());
+    let number = |id: &mut NodeId| *id = conditions::numbered(*id, n_comparisons);
+    for node in &mut config.nodes {
+        if let Node::Not(child) = node {
+            number(child);
+        }
+    }
+    config.children.iter_mut().for_each(number);
+    config.segments.iter_mut().filter_map(|segment| segment.condition.as_mut()).for_each(number);
+    config.rules.iter_mut().filter_map(|rule| rule.condition.as_mut()).for_each(number);
+    for experiment in &mut config.experiments {
+        let id = experiment.targeting().map(|id| conditions::numbered(id, n_comparisons).0);
+        experiment.targeting = Maybe::from_option(id);
+    }
 }

@@ -34,7 +34,7 @@ impl Compiler<'_> {
                     key: requirement.flag.clone(),
                 });
             };
-            let target = self.config.entries.get(id as usize).map(|e| e.target);
+            let target = self.config.entries.get(id as usize).map(|e| e.target());
             let variants = match target {
                 Some(Target::Flag(at)) => self.flags.get(at as usize).map(|flag| &flag.variants),
                 Some(Target::Experiment(at)) => {
@@ -116,7 +116,7 @@ impl Compiler<'_> {
             let experiment = self.config.experiments.get(id as usize)?;
             Some(self.config.extras_of(experiment)?.prerequisites)
         };
-        match self.config.entries.get(entry).map(|e| e.target) {
+        match self.config.entries.get(entry).map(|e| e.target()) {
             Some(Target::Experiment(id)) => spans.extend(experiment_span(id)),
             Some(Target::Flag(id)) => {
                 if let Some(flag) = self.config.flags.get(id as usize) {

@@ -21,6 +21,10 @@ pub mod health;
 pub mod config;
 pub mod environments;
 pub mod exposures;
+pub mod identity;
+pub mod signing;
+pub mod random;
+pub mod base64url;
 
 #[cfg(target_arch = "wasm32")]
 mod cloudflare;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::auth::Refused;
 use crate::environments::{Environment, Environments};
 use crate::exposures::ExposureLog;
+use crate::random::Random;
 use crate::request::Request;
 use crate::response::Answer;
 use crate::routes;
@@ -21,7 +22,8 @@ const FLUSH_TIMEOUT_MS: i64 = 60_000;
 pub struct ServiceConfig {
     /// Environment of requests whose key names none that exists, and of `/readyz`.
     pub default_environment: Option<String>,
-    /// Secret from which the list keys of all environments derive. Without it, lists of unit ids match nobody.
+    /// Secret from which the list keys and signing keys of all environments derive. Without it, lists of unit ids match nobody, and
+    /// there are neither cookies nor deferred exposures.
     pub list_secret: Option<[u8; 32]>,
     /// Milliseconds between two looks at the pointer of an environment in use.
     pub refresh_interval_ms: i64,
@@ -29,6 +31,10 @@ pub struct ServiceConfig {
     pub has_collector: bool,
     /// Whether there is a store to read configs from.
     pub has_store: bool,
+    /// Domain of the identity cookie, such as `shop.example`, so that its subdomains share it. `None`: the host that was asked, alone.
+    pub cookie_domain: Option<String>,
+    /// 32 bytes from the platform's cryptographic source: ids and jitter of this process or isolate come from it.
+    pub seed: [u8; 32],
 }
 
 impl Default for ServiceConfig {
@@ -39,6 +45,8 @@ impl Default for ServiceConfig {
             refresh_interval_ms: 5000,
             has_collector: false,
             has_store: true,
+            cookie_domain: None,
+            seed: [0; 32],
         }
     }
 }
@@ -58,6 +66,7 @@ pub enum Outcome {
 #[derive(Debug, Default)]
 pub struct Service {
     config: ServiceConfig,
+    random: Random,
     environments: Environments,
     exposures: Mutex<ExposureLog>,
     /// When a flush of exposures began; 0 when none is under way.
@@ -67,12 +76,17 @@ pub struct Service {
 impl Service {
     /// A service that holds nothing yet.
     pub fn new(config: ServiceConfig) -> Self {
-        Self { config, ..Self::default() }
+        Self { random: Random::new(config.seed), config, ..Self::default() }
     }
 
     /// What it was made with.
     pub fn config(&self) -> &ServiceConfig {
         &self.config
+    }
+
+    /// Random numbers of this process or isolate.
+    pub fn random(&self) -> &Random {
+        &self.random
     }
 
     /// Answers a request from memory, or says what is missing.

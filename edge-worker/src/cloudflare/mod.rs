@@ -35,36 +35,32 @@ thread_local! {
     static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
 }
 
-/// The isolate's state, made from the first request's bindings; they are the same for all requests of an isolate.
-fn isolate(env: &Env) -> Rc<Isolate> {
-    ISOLATE.with(|cell| {
-        cell.get_or_init(|| {
-            let settings = WorkerSettings::read(env);
-            Rc::new(Isolate { service: Service::new(settings.service.clone()), settings })
-        })
-        .clone()
-    })
+/// The isolate's state, once [`start`] has made it.
+fn isolate() -> Option<Rc<Isolate>> {
+    ISOLATE.with(|cell| cell.get().cloned())
 }
 
 fn now_ms() -> i64 {
     i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Reads the variables and makes the service. To be called once per instance, before anything else.
+/// Reads the variables and makes the service. To be called once per instance, before anything else; the bindings are the same for all
+/// requests of an isolate. `seed` is 32 bytes from `crypto`.
 #[wasm_bindgen]
-pub fn start(env: &Env) {
-    isolate(env);
+pub fn start(env: &Env, seed: &[u8]) {
+    let seed = seed.first_chunk().copied().unwrap_or_default();
+    ISOLATE.with(|cell| {
+        cell.get_or_init(|| {
+            let settings = WorkerSettings::read(env, seed);
+            Rc::new(Isolate { service: Service::new(settings.service.clone()), settings })
+        });
+    });
 }
 
 /// Answers a request from memory. `head` is method, path, query and the headers of [`Headers::NAMES`], one a line.
 #[wasm_bindgen]
 pub fn answer(head: &str, body: &[u8], body_too_large: bool, now_ms: f64) -> Vec<u8> {
-    let Some(isolate) = ISOLATE.with(|cell| cell.get().cloned()) else {
-        return frame::answer(
-            &Problem::new(500, "not_started", "the Worker was not started").into(),
-            false,
-        );
-    };
+    let Some(isolate) = isolate() else { return not_started() };
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a clock in milliseconds fits for 200 million years"
@@ -78,6 +74,10 @@ pub fn answer(head: &str, body: &[u8], body_too_large: bool, now_ms: f64) -> Vec
         Outcome::Load(environment) => frame::load(environment.id()),
         Outcome::Forward(_) => frame::forward(),
     }
+}
+
+fn not_started() -> Vec<u8> {
+    frame::answer(&Problem::new(500, "not_started", "the Worker was not started").into(), false)
 }
 
 fn request<'r>(head: &'r str, body: &'r [u8], body_too_large: bool, now_ms: i64) -> Request<'r> {
@@ -96,7 +96,7 @@ fn request<'r>(head: &'r str, body: &'r [u8], body_too_large: bool, now_ms: i64)
 /// Loads an environment of which nothing is known yet.
 #[wasm_bindgen]
 pub async fn load(env: Env, environment: String) {
-    let isolate = isolate(&env);
+    let Some(isolate) = isolate() else { return };
     let environment = isolate.service.environments().get(&environment, now_ms());
     store::load(&env, &isolate.settings, &environment).await;
 }
@@ -104,7 +104,7 @@ pub async fn load(env: Env, environment: String) {
 /// Hands events to the collector and answers what it answered.
 #[wasm_bindgen]
 pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
-    let isolate = isolate(&env);
+    let Some(isolate) = isolate() else { return not_started() };
     let answer: Answer = match isolate.service.handle(&request(&head, &body, false, now_ms())) {
         Outcome::Forward(forward) => {
             let content_encoding = forward.content_encoding.as_deref();
@@ -129,7 +129,7 @@ pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
 /// Refreshes the environments that are due and sends the exposures that wait. Runs after the answer, in `waitUntil`.
 #[wasm_bindgen]
 pub async fn background(env: Env) {
-    let isolate = isolate(&env);
+    let Some(isolate) = isolate() else { return };
     for environment in isolate.service.begin_refreshes(now_ms()) {
         store::load(&env, &isolate.settings, &environment).await;
     }

@@ -19,7 +19,7 @@ pub(super) struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    pub(super) fn read(env: &Env) -> Self {
+    pub(super) fn read(env: &Env, seed: [u8; 32]) -> Self {
         let text = |name: &str| {
             env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty())
         };
@@ -46,6 +46,8 @@ impl WorkerSettings {
                     .unwrap_or(defaults.refresh_interval_ms),
                 has_collector: collector_url.is_some(),
                 has_store: config_url.is_some() || bucket(env).is_some(),
+                cookie_domain: text("SORTITION_COOKIE_DOMAIN"),
+                seed,
             },
             config_url,
             collector_url,

@@ -18,8 +18,11 @@ pub struct Settings {
     pub collector_url: Option<String>,
     /// Environment of keys that name none that exists, and of `/readyz`. `SORTITION_ENVIRONMENT`, default none.
     pub environment: Option<String>,
-    /// Secret of 32 bytes from which the keys of unit-id lists derive. `SORTITION_LIST_SECRET` (hex), default none: lists match nobody.
+    /// Secret of 32 bytes from which the keys of unit-id lists, cookies and deferred exposures derive. `SORTITION_LIST_SECRET` (hex),
+    /// default none: lists match nobody, and there are neither cookies nor deferred exposures.
     pub list_secret: Option<[u8; 32]>,
+    /// Domain of the identity cookie, so that its subdomains share it. `SORTITION_COOKIE_DOMAIN`, default none: the host that was asked.
+    pub cookie_domain: Option<String>,
     /// Time between two looks for a newer config. `SORTITION_REFRESH_INTERVAL_MS` (milliseconds), default 5 s.
     pub refresh_interval: Duration,
 }
@@ -33,6 +36,7 @@ impl Default for Settings {
             collector_url: None,
             environment: None,
             list_secret: None,
+            cookie_domain: None,
             refresh_interval: Duration::from_secs(5),
         }
     }
@@ -47,6 +51,8 @@ impl Settings {
                 .unwrap_or(i64::MAX),
             has_collector: self.collector_url.is_some(),
             has_store: self.store.is_some() || self.config_url.is_some(),
+            cookie_domain: self.cookie_domain.clone(),
+            seed: rand::random(),
         }
     }
 }

@@ -5,7 +5,7 @@
 // and the instance is replaced by a fresh one, which loads its config again.
 
 import wasm from "./edge_worker_bg.wasm";
-import { __wbg_reset_state, answer, background, forward, initSync, load, start } from "./edge_worker.js";
+import { __wbg_reset_state, answer, background, consume, forward, initSync, load, start } from "./edge_worker.js";
 
 initSync({ module: wasm });
 
@@ -46,6 +46,20 @@ export default {
     } catch (error) {
       replaceInstance(error);
       return failOpen(request);
+    }
+  },
+
+  // What the queue kept while the collector could not be reached.
+  async queue(batch, env) {
+    try {
+      ensureStarted(env);
+      const { messages } = batch;
+      const bodies = messages.map(({ body }) => body);
+      const delays = await consume(bodies, Uint32Array.from(messages, ({ attempts }) => attempts));
+      messages.forEach((message, at) => (delays[at] === -1 ? message.ack() : message.retry({ delaySeconds: delays[at] ?? 10 })));
+    } catch (error) {
+      replaceInstance(error);
+      batch.retryAll({ delaySeconds: 10 });
     }
   },
 };

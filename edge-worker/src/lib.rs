@@ -17,6 +17,8 @@ pub mod evaluate;
 pub mod ofrep;
 pub mod bundle;
 pub mod events;
+mod deferred;
+pub mod queue;
 pub mod health;
 pub mod config;
 pub mod environments;

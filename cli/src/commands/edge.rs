@@ -1,6 +1,7 @@
 //! `sortition edge`: the edge as a native service.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -33,6 +34,11 @@ pub(crate) struct Edge {
     #[arg(long, env = "SORTITION_COLLECTOR_URL", value_name = "URL")]
     collector_url: Option<String>,
 
+    /// Folder that keeps events while the collector cannot be reached, of this process alone. Without it exposures wait in memory, and
+    /// clients' events are answered 503.
+    #[arg(long, env = "SORTITION_SPOOL", value_name = "FOLDER")]
+    spool: Option<PathBuf>,
+
     /// Environment id of requests whose key names no environment that exists, and of `/readyz`.
     #[arg(long, env = "SORTITION_ENVIRONMENT", value_name = "ID")]
     environment: Option<String>,
@@ -63,6 +69,7 @@ impl Edge {
             store: self.store,
             config_url: self.config_url,
             collector_url: self.collector_url,
+            spool: self.spool,
             environment: self.environment,
             list_secret: self.list_secret.map(Secret::bytes),
             cookie_domain: self.cookie_domain,

@@ -11,6 +11,7 @@
 
 mod collector;
 mod frame;
+mod queue;
 mod settings;
 mod store;
 
@@ -20,10 +21,10 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Env};
 
-use crate::events::Forwarded;
 use crate::request::{Headers, Request};
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
+use queue::Queue;
 use settings::WorkerSettings;
 
 struct Isolate {
@@ -107,16 +108,8 @@ pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
     let Some(isolate) = isolate() else { return not_started() };
     let answer: Answer = match isolate.service.handle(&request(&head, &body, false, now_ms())) {
         Outcome::Forward(forward) => {
-            let content_encoding = forward.content_encoding.as_deref();
-            let sent = collector::post(
-                &isolate.settings,
-                &forward.key,
-                &forward.content_type,
-                content_encoding,
-                &body,
-            )
-            .await;
-            forward.answer(sent.unwrap_or(Forwarded::Unreachable))
+            let queue = Queue::bound(&env);
+            forward.answer(collector::forward(&isolate, queue.as_ref(), &forward, &body).await)
         }
         Outcome::Answer(answer) => answer,
         Outcome::Load(_) => {
@@ -134,7 +127,16 @@ pub async fn background(env: Env) {
         store::load(&env, &isolate.settings, &environment).await;
     }
     if isolate.service.begin_flush(now_ms()) {
-        collector::flush(&isolate.service, &isolate.settings).await;
+        collector::flush(&isolate, Queue::bound(&env).as_ref()).await;
         isolate.service.end_flush();
     }
+}
+
+/// Takes messages of the queue, each with the number of times that it was brought. Answers for each the seconds after which the queue
+/// shall bring it again, or -1 when it is done with.
+#[wasm_bindgen]
+pub async fn consume(messages: js_sys::Array, n_attempts: Vec<u32>) -> Vec<i32> {
+    let Some(isolate) = isolate() else { return Vec::new() };
+    let messages = messages.iter().map(|message| js_sys::Uint8Array::new(&message).to_vec());
+    collector::consume(&isolate, messages.collect(), &n_attempts).await
 }

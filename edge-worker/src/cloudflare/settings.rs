@@ -2,6 +2,7 @@
 
 use worker::{Bucket, Env};
 
+use super::queue::Queue;
 use crate::service::ServiceConfig;
 
 /// The R2 binding that holds `configs/…`.
@@ -45,6 +46,7 @@ impl WorkerSettings {
                     .and_then(|text| text.parse().ok())
                     .unwrap_or(defaults.refresh_interval_ms),
                 has_collector: collector_url.is_some(),
+                has_queue: Queue::bound(env).is_some(),
                 has_store: config_url.is_some() || bucket(env).is_some(),
                 cookie_domain: text("SORTITION_COOKIE_DOMAIN"),
                 seed,

@@ -17,10 +17,12 @@
 //! browser), oldest first, and only then others, oldest first.
 
 mod cookie;
+mod visitor;
 
 use eval_core::{CompiledConfig, Context, Decision, StickyExperiment, UnitText};
 
 pub use cookie::{CookieContents, Kept, parse, write};
+pub(crate) use visitor::Visitor;
 
 use crate::random::Random;
 use crate::signing::SigningKey;

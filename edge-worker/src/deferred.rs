@@ -138,8 +138,15 @@ impl Checked {
             }
         }
         receipt.rejected += self.errors.len();
-        receipt.errors.extend(self.errors.iter().cloned());
-        receipt.errors.sort_by_key(|error| error.index);
+        // Both are in the order of the tokens.
+        let mut collectors = std::mem::take(&mut receipt.errors).into_iter().peekable();
+        for error in &self.errors {
+            while let Some(earlier) = collectors.next_if(|known| known.index < error.index) {
+                receipt.errors.push(earlier);
+            }
+            receipt.errors.push(error.clone());
+        }
+        receipt.errors.extend(collectors);
         Answer::json(202, to_json(&receipt))
     }
 }

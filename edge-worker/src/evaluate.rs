@@ -15,6 +15,7 @@ use crate::identity::Visitor;
 use crate::request::Request;
 use crate::response::{Answer, Problem, push_json_string, to_json};
 use crate::service::Service;
+use crate::signing::SigningKey;
 
 /// Keys of one request.
 const MAX_KEYS: usize = 1000;
@@ -91,14 +92,6 @@ pub(crate) fn evaluate(
     let list_key = held.environment.list_key(service.config(), config);
     let mut evaluation =
         eval_core::Request::new(config, &context, list_key.as_ref(), request.now_ms);
-    let decided = Decided::new(held, &context, request.now_ms);
-    let token_key = signing_keys.map(|keys| &keys.exposure).filter(|_| match asked.exposure {
-        ExposureMode::Deferred => true,
-        // Everything at once logs nothing: what the client does not show must not count as seen.
-        ExposureMode::Log => asked.keys.is_none(),
-        ExposureMode::None => false,
-    });
-    let logs = asked.exposure == ExposureMode::Log && asked.keys.is_some();
     let mut body = Vec::with_capacity(512);
     body.extend_from_slice(format!(r#"{{"generation":{}"#, held.config.generation()).as_bytes());
     if let Some(id) = visitor.as_ref().and_then(Visitor::anonymous_id) {
@@ -106,31 +99,33 @@ pub(crate) fn evaluate(
         push_json_string(&mut body, id);
     }
     body.extend_from_slice(br#","decisions":{"#);
-    let mut at = 0;
-    let mut give = |key: &str, decision: &Decision<'_>, steps: Option<&[u8]>| {
-        separate(&mut body, at);
-        at += 1;
-        let token = token_key.and_then(|token_key| decided.token(token_key, decision));
-        push_decision(&mut body, key, decision, token.as_deref(), steps);
-        if logs {
-            decided.log(service, access.key, decision);
-        }
-        if let Some(visitor) = &mut visitor {
-            visitor.remember(decision);
-        }
+    let mut giver = Giver {
+        service,
+        access,
+        decided: Decided::new(held, &context, request.now_ms),
+        token_key: signing_keys.map(|keys| &keys.exposure).filter(|_| match asked.exposure {
+            ExposureMode::Deferred => true,
+            // Everything at once logs nothing: what the client does not show must not count as seen.
+            ExposureMode::Log => asked.keys.is_none(),
+            ExposureMode::None => false,
+        }),
+        logs: asked.exposure == ExposureMode::Log && asked.keys.is_some(),
+        visitor: visitor.as_mut(),
+        body: &mut body,
+        n_given: 0,
     };
     if explains {
         let all = || config.keys().map(Cow::Borrowed).collect();
         for key in asked.keys.unwrap_or_else(all) {
             let (decision, steps) = evaluation.explain(&key);
-            give(&key, &decision, Some(&to_json(&steps)));
+            giver.give(&key, &decision, Some(&to_json(&steps)));
         }
     } else if let Some(keys) = &asked.keys {
         for key in keys {
-            give(key, &evaluation.evaluate(key), None);
+            giver.give(key, &evaluation.evaluate(key), None);
         }
     } else {
-        evaluation.evaluate_all(|decision| give(decision.key, &decision, None));
+        evaluation.evaluate_all(|decision| giver.give(decision.key, &decision, None));
     }
     body.extend_from_slice(b"}}");
     let mut answer = Answer::json(200, body).with("cache-control", "no-store");
@@ -141,6 +136,36 @@ pub(crate) fn evaluate(
         Some(visitor) => visitor.sign(service, answer),
         None => answer,
     })
+}
+
+/// Gives decisions: into the body, to the exposures, and into the visitor's jar.
+struct Giver<'g, 'c> {
+    service: &'g Service,
+    access: &'g Access<'g>,
+    decided: Decided<'g>,
+    /// Signs tokens, when the client is to confirm what it shows.
+    token_key: Option<&'g SigningKey>,
+    logs: bool,
+    visitor: Option<&'g mut Visitor<'c>>,
+    body: &'g mut Vec<u8>,
+    n_given: usize,
+}
+
+impl Giver<'_, '_> {
+    // Once in the Worker, not once for each way to come to a decision.
+    #[inline(never)]
+    fn give(&mut self, key: &str, decision: &Decision<'_>, steps: Option<&[u8]>) {
+        separate(self.body, self.n_given);
+        self.n_given += 1;
+        let token = self.token_key.and_then(|token_key| self.decided.token(token_key, decision));
+        push_decision(self.body, key, decision, token.as_deref(), steps);
+        if self.logs {
+            self.decided.log(self.service, self.access.key, decision);
+        }
+        if let Some(visitor) = &mut self.visitor {
+            visitor.remember(decision);
+        }
+    }
 }
 
 fn read(body: &[u8]) -> Result<Asked<'_>, Problem> {

@@ -1,6 +1,6 @@
 //! What waits for the collector: deduplicated, numbered, bounded, and counted when it is lost after all.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -106,12 +106,12 @@ pub struct ExposureLog {
     seen: HashSet<u64>,
     seen_before: HashSet<u64>,
     /// Oldest first.
-    batches: VecDeque<Batch>,
+    batches: Vec<Batch>,
     n_batches: u64,
     n_bytes: usize,
     counts: ExposureCounts,
     /// By SDK key: losses that the collector was not told of yet.
-    unreported: BTreeMap<String, u64>,
+    unreported: Vec<(String, u64)>,
     backoff: Backoff,
 }
 
@@ -148,7 +148,7 @@ impl ExposureLog {
         };
         let at = self.batches.iter().position(fits).unwrap_or_else(|| {
             self.n_batches += 1;
-            self.batches.push_back(Batch {
+            self.batches.push(Batch {
                 id: self.n_batches,
                 key: key.to_owned(),
                 body: Arc::default(),
@@ -225,7 +225,8 @@ impl ExposureLog {
 
     /// Tells the collector, which takes events under this key, how many were lost.
     fn report(&mut self, key: &str, now_ms: i64) {
-        let Some(n_lost) = self.unreported.remove(key) else { return };
+        let Some(at) = self.unreported.iter().position(|(known, _)| known == key) else { return };
+        let (_, n_lost) = self.unreported.swap_remove(at);
         let number = self.next_number();
         let digest = Sha256::new()
             .chain_update("diagnostic\n")
@@ -255,16 +256,18 @@ impl ExposureLog {
             let Some(batch) = self.remove(oldest.unwrap_or(0)) else { return };
             self.count_loss(batch.n_exposures);
             let n_lost = batch.n_exposures + batch.n_reported;
-            if let Some(known) = self.unreported.get_mut(&batch.key) {
+            let known = self.unreported.iter_mut().find(|(known, _)| *known == batch.key);
+            if let Some((_, known)) = known {
                 *known += n_lost;
             } else if self.unreported.len() < MAX_LOSS_KEYS {
-                self.unreported.insert(batch.key, n_lost);
+                self.unreported.push((batch.key, n_lost));
             }
         }
     }
 
+    #[inline(never)]
     fn remove(&mut self, at: usize) -> Option<Batch> {
-        let batch = self.batches.remove(at)?;
+        let batch = (at < self.batches.len()).then(|| self.batches.remove(at))?;
         self.n_bytes -= batch.body.len();
         Some(batch)
     }
@@ -421,13 +424,13 @@ mod tests {
     #[test]
     fn a_report_that_is_lost_is_made_again() {
         let mut log = ExposureLog::new("p".to_owned());
-        log.unreported.insert("k".to_owned(), 5);
+        log.unreported.push(("k".to_owned(), 5));
         log.report("k", 0);
         assert_eq!((log.n_pending(), log.is_empty()), (0, false));
         for n in 0..20_000 {
             log.log("l", &event(&format!("unit-{n}")));
         }
-        assert_eq!(log.unreported.get("k"), Some(&5));
+        assert!(log.unreported.contains(&("k".to_owned(), 5)));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 // and the instance is replaced by a fresh one, which loads its config again.
 
 import wasm from "./edge_worker_bg.wasm";
-import { __wbg_reset_state, answer, background, forward, initSync, load, start } from "./edge_worker.js";
+import { __wbg_reset_state, answer, background, consume, forward, initSync, load, start } from "./edge_worker.js";
 
 initSync({ module: wasm });
 
@@ -26,14 +26,11 @@ let isStarted = false;
 
 export default {
   async fetch(request, env, ctx) {
-    if (!isStarted) {
-      start(env);
-      isStarted = true;
-    }
     const head = readHead(request);
     const body = await readBody(request);
     try {
       for (let n_loads = 0; n_loads <= MAX_LOADS; n_loads++) {
+        ensureStarted(env); // each time: another request may have replaced the instance meanwhile
         const frame = answer(head, body ?? NO_BODY, body === null, Date.now());
         switch (frame[0]) {
           case ANSWER:
@@ -51,7 +48,28 @@ export default {
       return failOpen(request);
     }
   },
+
+  // What the queue kept while the collector could not be reached.
+  async queue(batch, env) {
+    try {
+      ensureStarted(env);
+      const { messages } = batch;
+      const bodies = messages.map(({ body }) => body);
+      const delays = await consume(bodies, Uint32Array.from(messages, ({ attempts }) => attempts));
+      messages.forEach((message, at) => (delays[at] === -1 ? message.ack() : message.retry({ delaySeconds: delays[at] ?? 10 })));
+    } catch (error) {
+      replaceInstance(error);
+      batch.retryAll({ delaySeconds: 10 });
+    }
+  },
 };
+
+function ensureStarted(env) {
+  if (isStarted) return;
+  // Isolates start as copies of each other: what must differ between them comes from here.
+  start(env, crypto.getRandomValues(new Uint8Array(32)));
+  isStarted = true;
+}
 
 // Method, path, query and headers, one a line: a single string crosses into Wasm. The order is that of `Headers::NAMES` in request.rs.
 function readHead(request) {
@@ -64,7 +82,7 @@ function readHead(request) {
     headers.get("x-api-key") ?? ""
   }\n${headers.get("if-none-match") ?? ""}\n${headers.get("origin") ?? ""}\n${headers.get("content-type") ?? ""}\n${
     headers.get("content-encoding") ?? ""
-  }`;
+  }\n${headers.get("cookie") ?? ""}`;
 }
 
 // The body, or null when it is too large. It is counted while it arrives, unless a length within the limit was announced.
@@ -104,6 +122,7 @@ function parseHeaders(bytes) {
         const colon = line.indexOf(": ");
         return [line.slice(0, colon), line.slice(colon + 2)];
       });
+    if (lines.includes("\nset-cookie: ")) return headers; // one visitor's own
     if (parsedHeaders.size >= 256) parsedHeaders.clear();
     parsedHeaders.set(lines, headers);
   }

@@ -11,6 +11,7 @@ use eval_core::{CompiledConfig, fingerprint};
 
 use crate::config::{self, HeldConfig, Pointer, Refusal};
 use crate::service::ServiceConfig;
+use crate::signing::SigningKeys;
 
 /// Milliseconds after which a load that never reported back is given up for dead.
 const LOAD_TIMEOUT_MS: i64 = 30_000;
@@ -26,6 +27,7 @@ pub struct Environment {
     held: RwLock<Option<Arc<HeldConfig>>>,
     status: Mutex<LoadStatus>,
     list_key: OnceLock<Option<[u8; 32]>>,
+    signing_keys: OnceLock<Option<SigningKeys>>,
 }
 
 /// How loading an environment went.
@@ -86,6 +88,7 @@ impl Environment {
             held: RwLock::default(),
             status: Mutex::default(),
             list_key: OnceLock::new(),
+            signing_keys: OnceLock::new(),
         }
     }
 
@@ -118,6 +121,13 @@ impl Environment {
             return None;
         }
         *self.list_key.get_or_init(|| Some(fingerprint::list_key(&settings.list_secret?, &self.id)))
+    }
+
+    /// The keys for cookies and tokens, when this edge has been given the secret.
+    pub(crate) fn signing_keys(&self, settings: &ServiceConfig) -> Option<&SigningKeys> {
+        self.signing_keys
+            .get_or_init(|| Some(SigningKeys::derive(settings.list_secret.as_ref()?, &self.id)))
+            .as_ref()
     }
 
     /// Whether no load has ended yet, so that the request has to load first.

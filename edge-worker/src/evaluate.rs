@@ -3,21 +3,22 @@
 use std::borrow::Cow;
 
 use eval_core::source::KeyKind;
-use eval_core::{AttributeValue, Context, Decision};
+use eval_core::{Context, Decision};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::auth::{Access, Held};
+use crate::auth::Access;
 use crate::context::{self, MAX_NAME_BYTES, MAX_UNIT_BYTES};
-use crate::exposures::ExposureEvent;
+use crate::deferred::without_secret;
+use crate::exposures::Decided;
+use crate::identity::Visitor;
 use crate::request::Request;
 use crate::response::{Answer, Problem, push_json_string, to_json};
 use crate::service::Service;
+use crate::signing::SigningKey;
 
 /// Keys of one request.
 const MAX_KEYS: usize = 1000;
-/// Attributes that exposures carry, for analysis by segment. Others may name a person and stay out of the event store.
-const EXPOSED_ATTRIBUTES: [&str; 5] = ["platform", "device", "country", "app_version", "path"];
 
 /// The body, its members unread.
 #[derive(Deserialize)]
@@ -34,6 +35,8 @@ struct Body<'r> {
     exposure: Option<&'r RawValue>,
     #[serde(borrow, default)]
     prior: Option<&'r RawValue>,
+    #[serde(borrow, default)]
+    cookie: Option<&'r RawValue>,
 }
 
 /// A body that makes sense.
@@ -41,7 +44,20 @@ struct Asked<'r> {
     context: Context<'r>,
     /// `None`: everything.
     keys: Option<Vec<Cow<'r, str>>>,
-    logs_exposures: bool,
+    exposure: ExposureMode,
+    /// Whether the answer is for a browser that keeps our cookie; `None`: only if it sent one.
+    cookie: Option<bool>,
+}
+
+/// What becomes of the exposures of enrolled units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ExposureMode {
+    /// Logged, when keys were named; of everything at once the client confirms what it shows.
+    Log,
+    /// The client confirms what it shows.
+    Deferred,
+    /// Nothing.
+    None,
 }
 
 pub(crate) fn evaluate(
@@ -58,50 +74,98 @@ pub(crate) fn evaluate(
             "explanations are given to server keys only",
         ));
     }
+    if service.config().list_secret.is_none() {
+        if asked.exposure == ExposureMode::Deferred {
+            return Err(without_secret("/exposure"));
+        }
+        if asked.cookie == Some(true) {
+            return Err(without_secret("/cookie"));
+        }
+    }
     let Some(held) = &access.held else {
         return Ok(Answer::json(200, without_config(asked.keys.as_deref().unwrap_or_default())));
     };
     let config = held.config.config();
+    let signing_keys = held.environment.signing_keys(service.config());
+    let mut context: Context<'_> = asked.context;
+    let mut visitor = Visitor::of(service, held, request, asked.cookie, &mut context);
     let list_key = held.environment.list_key(service.config(), config);
     let mut evaluation =
-        eval_core::Request::new(config, &asked.context, list_key.as_ref(), request.now_ms);
+        eval_core::Request::new(config, &context, list_key.as_ref(), request.now_ms);
     let mut body = Vec::with_capacity(512);
-    body.extend_from_slice(
-        format!(r#"{{"generation":{},"decisions":{{"#, held.config.generation()).as_bytes(),
-    );
-    if let Some(keys) = &asked.keys {
-        for (at, key) in keys.iter().enumerate() {
-            separate(&mut body, at);
-            let decision = if explains {
-                let (decision, steps) = evaluation.explain(key);
-                push_decision(&mut body, key, &decision, Some(&to_json(&steps)));
-                decision
-            } else {
-                let decision = evaluation.evaluate(key);
-                push_decision(&mut body, key, &decision, None);
-                decision
-            };
-            if asked.logs_exposures {
-                log_exposure(service, access.key, held, &asked.context, &decision, request.now_ms);
-            }
+    body.extend_from_slice(format!(r#"{{"generation":{}"#, held.config.generation()).as_bytes());
+    if let Some(id) = visitor.as_ref().and_then(Visitor::anonymous_id) {
+        body.extend_from_slice(br#","anonymous_id":"#);
+        push_json_string(&mut body, id);
+    }
+    body.extend_from_slice(br#","decisions":{"#);
+    let mut giver = Giver {
+        service,
+        access,
+        decided: Decided::new(held, &context, request.now_ms),
+        token_key: signing_keys.map(|keys| &keys.exposure).filter(|_| match asked.exposure {
+            ExposureMode::Deferred => true,
+            // Everything at once logs nothing: what the client does not show must not count as seen.
+            ExposureMode::Log => asked.keys.is_none(),
+            ExposureMode::None => false,
+        }),
+        logs: asked.exposure == ExposureMode::Log && asked.keys.is_some(),
+        visitor: visitor.as_mut(),
+        body: &mut body,
+        n_given: 0,
+    };
+    if explains {
+        let all = || config.keys().map(Cow::Borrowed).collect();
+        for key in asked.keys.unwrap_or_else(all) {
+            let (decision, steps) = evaluation.explain(&key);
+            giver.give(&key, &decision, Some(&to_json(&steps)));
         }
-    } else if explains {
-        for (at, key) in config.keys().enumerate() {
-            separate(&mut body, at);
-            let (decision, steps) = evaluation.explain(key);
-            push_decision(&mut body, key, &decision, Some(&to_json(&steps)));
+    } else if let Some(keys) = &asked.keys {
+        for key in keys {
+            giver.give(key, &evaluation.evaluate(key), None);
         }
     } else {
-        // Everything at once logs nothing: what the client does not show must not count as seen.
-        let mut at = 0;
-        evaluation.evaluate_all(|decision| {
-            separate(&mut body, at);
-            push_decision(&mut body, decision.key(), decision, None);
-            at += 1;
-        });
+        evaluation.evaluate_all(|decision| giver.give(decision.key(), decision, None));
     }
     body.extend_from_slice(b"}}");
-    Ok(Answer::json(200, body).with("cache-control", "no-store"))
+    let mut answer = Answer::json(200, body).with("cache-control", "no-store");
+    if asked.cookie == Some(true) && request.headers.origin.is_some_and(|origin| origin != "null") {
+        answer = answer.with("access-control-allow-credentials", "true");
+    }
+    Ok(match visitor {
+        Some(visitor) => visitor.sign(service, answer),
+        None => answer,
+    })
+}
+
+/// Gives decisions: into the body, to the exposures, and into the visitor's jar.
+struct Giver<'g, 'c> {
+    service: &'g Service,
+    access: &'g Access<'g>,
+    decided: Decided<'g>,
+    /// Signs tokens, when the client is to confirm what it shows.
+    token_key: Option<&'g SigningKey>,
+    logs: bool,
+    visitor: Option<&'g mut Visitor<'c>>,
+    body: &'g mut Vec<u8>,
+    n_given: usize,
+}
+
+impl Giver<'_, '_> {
+    // Once in the Worker, not once for each way to come to a decision.
+    #[inline(never)]
+    fn give(&mut self, key: &str, decision: &Decision<'_>, steps: Option<&[u8]>) {
+        separate(self.body, self.n_given);
+        self.n_given += 1;
+        let token = self.token_key.and_then(|token_key| self.decided.token(token_key, decision));
+        push_decision(self.body, key, decision, token.as_deref(), steps);
+        if self.logs {
+            self.decided.log(self.service, self.access.key, decision);
+        }
+        if let Some(visitor) = &mut self.visitor {
+            visitor.remember(decision);
+        }
+    }
 }
 
 fn read(body: &[u8]) -> Result<Asked<'_>, Problem> {
@@ -133,8 +197,17 @@ fn read(body: &[u8]) -> Result<Asked<'_>, Problem> {
     if let Some(prior) = body.prior {
         context = context::priors(context, prior, "/prior")?;
     }
-    let logs_exposures = body.exposure.map_or(Ok(true), logs_exposures)?;
-    Ok(Asked { context, keys: body.keys.map(read_keys).transpose()?, logs_exposures })
+    Ok(Asked {
+        context,
+        keys: body.keys.map(read_keys).transpose()?,
+        exposure: body.exposure.map_or(Ok(ExposureMode::Log), read_exposure)?,
+        cookie: body.cookie.map_or(Ok(None), read_cookie)?,
+    })
+}
+
+fn read_cookie(raw: &RawValue) -> Result<Option<bool>, Problem> {
+    serde_json::from_str(raw.get())
+        .map_err(|_| Problem::field("/cookie", "wrong_type", "must be a boolean"))
 }
 
 fn read_keys(raw: &RawValue) -> Result<Vec<Cow<'_, str>>, Problem> {
@@ -162,16 +235,12 @@ fn read_keys(raw: &RawValue) -> Result<Vec<Cow<'_, str>>, Problem> {
     Ok(keys)
 }
 
-fn logs_exposures(raw: &RawValue) -> Result<bool, Problem> {
+fn read_exposure(raw: &RawValue) -> Result<ExposureMode, Problem> {
     let wanted = context::bounded_text(raw, "/exposure", MAX_NAME_BYTES)?;
     match wanted.as_deref() {
-        None | Some("log") => Ok(true),
-        Some("none") => Ok(false),
-        Some("deferred") => Err(Problem::field(
-            "/exposure",
-            "unsupported",
-            "this edge issues no deferred exposures; send log or none",
-        )),
+        None | Some("log") => Ok(ExposureMode::Log),
+        Some("deferred") => Ok(ExposureMode::Deferred),
+        Some("none") => Ok(ExposureMode::None),
         Some(_) => {
             Err(Problem::field("/exposure", "unknown_value", "must be log, deferred or none"))
         }
@@ -183,7 +252,7 @@ fn without_config(keys: &[Cow<'_, str>]) -> Vec<u8> {
     let mut body = br#"{"generation":null,"decisions":{"#.to_vec();
     for (at, key) in keys.iter().enumerate() {
         separate(&mut body, at);
-        push_decision(&mut body, key, &Decision::NOT_FOUND, None);
+        push_decision(&mut body, key, &Decision::NOT_FOUND, None, None);
     }
     body.extend_from_slice(b"}}");
     body
@@ -195,7 +264,13 @@ pub(crate) fn separate(body: &mut Vec<u8>, at: usize) {
     }
 }
 
-fn push_decision(body: &mut Vec<u8>, key: &str, decision: &Decision<'_>, steps: Option<&[u8]>) {
+fn push_decision(
+    body: &mut Vec<u8>,
+    key: &str,
+    decision: &Decision<'_>,
+    token: Option<&str>,
+    steps: Option<&[u8]>,
+) {
     push_json_string(body, key);
     body.extend_from_slice(br#":{"variant":"#);
     match decision.variant() {
@@ -212,6 +287,10 @@ fn push_decision(body: &mut Vec<u8>, key: &str, decision: &Decision<'_>, steps: 
     body.extend_from_slice(br#","reason":""#);
     body.extend_from_slice(decision.reason().as_str().as_bytes());
     body.push(b'"');
+    if let Some(token) = token {
+        body.extend_from_slice(br#","exposure_token":"#);
+        push_json_string(body, token);
+    }
     if let Some(steps) = steps {
         body.extend_from_slice(br#","detail":"#);
         body.extend_from_slice(&to_json(&decision.reason()));
@@ -219,64 +298,4 @@ fn push_decision(body: &mut Vec<u8>, key: &str, decision: &Decision<'_>, steps: 
         body.extend_from_slice(steps);
     }
     body.push(b'}');
-}
-
-/// Queues the exposure of a decision, if there is one: only enrolled units are ever logged.
-pub(crate) fn log_exposure(
-    service: &Service,
-    key: &str,
-    held: &Held,
-    context: &Context<'_>,
-    decision: &Decision<'_>,
-    now_ms: i64,
-) {
-    if !service.config().has_collector {
-        return;
-    }
-    let Some(exposure) = decision.exposure() else { return };
-    let config = held.config.config();
-    let units: Vec<(&str, &str)> = config
-        .unit_types()
-        .filter_map(|unit_type| Some((unit_type, context.unit_id(unit_type)?)))
-        .collect();
-    service.exposures().log(
-        key,
-        &ExposureEvent {
-            environment: held.environment.id(),
-            units: &units,
-            flag: decision.key(),
-            experiment: exposure.experiment,
-            variant: exposure.variant,
-            unit_type: exposure.unit_type,
-            unit_id: &exposure.unit.to_string(),
-            layer: exposure.layer,
-            bucket: exposure.bucket,
-            reason: decision.reason().as_str(),
-            generation: held.config.generation(),
-            now_ms,
-            attributes_json: &exposed_attributes(context),
-        },
-    );
-}
-
-fn exposed_attributes(context: &Context<'_>) -> String {
-    let mut json = Vec::new();
-    for name in EXPOSED_ATTRIBUTES {
-        let value = match context.value(name) {
-            Some(AttributeValue::String(text)) if text.len() <= MAX_NAME_BYTES => {
-                to_json(&text.as_ref())
-            }
-            Some(AttributeValue::Bool(value)) => to_json(value),
-            Some(AttributeValue::Number(value)) => to_json(value),
-            _ => continue,
-        };
-        json.push(if json.is_empty() { b'{' } else { b',' });
-        push_json_string(&mut json, name);
-        json.push(b':');
-        json.extend_from_slice(&value);
-    }
-    if !json.is_empty() {
-        json.push(b'}');
-    }
-    String::from_utf8(json).expect("JSON writers write UTF-8")
 }

@@ -1,9 +1,12 @@
 //! `POST /v1/events/batch`, `/v1/exposures`, `/v1/metrics`: a client's events, handed to the collector under the client's own key.
 //!
-//! The edge answers what the collector answered, so that "accepted" means durable. It queues nothing in memory: a client that gets 503
-//! keeps its events and tries again, while an isolate may end at any time.
+//! The edge answers what the collector answered, so that "accepted" means durable. When the collector cannot be reached, a queue takes
+//! the events where there is one; else the client gets 503, keeps them and tries again, because an isolate's memory is no place for
+//! what was acknowledged.
 
 use crate::auth::Access;
+use crate::deferred::{self, Checked};
+use crate::queue::Message;
 use crate::request::Request;
 use crate::response::{Answer, Problem};
 use crate::routes;
@@ -20,7 +23,7 @@ pub(crate) enum Intake {
     Metrics,
 }
 
-/// A batch for the collector. The body is the request's own, unchanged.
+/// A batch for the collector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forward {
     /// SDK key, for `Authorization: Bearer`.
@@ -30,6 +33,8 @@ pub struct Forward {
     /// `Content-Encoding` to send.
     pub content_encoding: Option<String>,
     origin: Option<String>,
+    /// The exposures that the client's tokens stand for, in place of the body.
+    checked: Option<Checked>,
 }
 
 /// What came back from the collector.
@@ -46,8 +51,27 @@ pub enum Forwarded {
         /// Its body.
         body: Vec<u8>,
     },
+    /// It could not be reached, and a queue has accepted the events.
+    Queued,
     /// It could not be reached.
     Unreachable,
+}
+
+impl Forwarded {
+    /// What the collector or a gateway before it answered.
+    pub fn answered(
+        status: u16,
+        content_type: Option<String>,
+        retry_after: Option<String>,
+        body: Vec<u8>,
+    ) -> Self {
+        // A gateway that cannot reach the collector; 520 to 530 are Cloudflare's.
+        if matches!(status, 502 | 504 | 520..=530) {
+            Self::Unreachable
+        } else {
+            Self::Answered { status, content_type, retry_after, body }
+        }
+    }
 }
 
 /// Decides whether a batch goes to the collector.
@@ -65,44 +89,78 @@ pub(crate) fn post_events(
         );
         return Outcome::Answer(problem.into());
     }
-    if intake == Intake::Exposures && names_tokens(request.body) {
-        let problem = Problem::field(
-            "/tokens",
-            "unknown_token",
-            "this edge issues no deferred exposures, so no token is valid",
-        );
-        return Outcome::Answer(problem.into());
-    }
-    if !service.config().has_collector {
+    let tokens = if intake == Intake::Exposures { deferred::tokens(request.body) } else { None };
+    let checked =
+        match tokens.map(|tokens| deferred::check(service, access, tokens, request.now_ms)) {
+            None => None,
+            Some(Err(problem)) => return Outcome::Answer(problem.into()),
+            Some(Ok(checked)) if checked.events.is_empty() => {
+                return Outcome::Answer(checked.receipt(None));
+            }
+            Some(Ok(checked)) => Some(checked),
+        };
+    if !service.config().takes_events() {
         return Outcome::Answer(unavailable("this edge has no collector"));
     }
+    let (content_type, content_encoding) = if checked.is_some() {
+        (None, None)
+    } else {
+        (request.headers.content_type, request.headers.content_encoding)
+    };
     Outcome::Forward(Forward {
         key: access.key.to_owned(),
-        content_type: request.headers.content_type.unwrap_or("application/x-ndjson").to_owned(),
-        content_encoding: request.headers.content_encoding.map(ToOwned::to_owned),
+        content_type: content_type.unwrap_or("application/x-ndjson").to_owned(),
+        content_encoding: content_encoding.map(ToOwned::to_owned),
         origin: request.headers.origin.map(ToOwned::to_owned),
+        checked,
     })
 }
 
 impl Forward {
+    /// The body to send, given that of the request.
+    pub fn body<'b>(&'b self, request: &'b [u8]) -> &'b [u8] {
+        self.checked.as_ref().map_or(request, |checked| &checked.events)
+    }
+
+    /// The messages for a queue, given the body of the request; `None` when it cannot be cut to a queue's measure.
+    pub fn messages(&self, request: &[u8]) -> Option<Vec<Vec<u8>>> {
+        Message {
+            key: &self.key,
+            content_type: &self.content_type,
+            content_encoding: self.content_encoding.as_deref(),
+            body: self.body(request),
+        }
+        .pieces()
+    }
+
     /// What to answer to the client.
     pub fn answer(&self, forwarded: Forwarded) -> Answer {
         let answer = match forwarded {
             Forwarded::Unreachable => unavailable("the collector cannot be reached"),
+            Forwarded::Queued => match &self.checked {
+                Some(checked) => checked.receipt(None),
+                None => Answer::json(202, QUEUED.to_vec()),
+            },
             Forwarded::Answered { status, content_type, retry_after, body } => {
-                let mut answer = Answer { status, headers: Vec::new(), body }.with(
-                    "content-type",
-                    content_type.unwrap_or_else(|| "application/json".to_owned()),
-                );
-                if let Some(retry_after) = retry_after {
-                    answer = answer.with("retry-after", retry_after);
+                let answer = match &self.checked {
+                    Some(checked) if (200..300).contains(&status) => checked.receipt(Some(&body)),
+                    _ => Answer { status, headers: Vec::new(), body }.with(
+                        "content-type",
+                        content_type.unwrap_or_else(|| "application/json".to_owned()),
+                    ),
+                };
+                match retry_after {
+                    Some(retry_after) => answer.with("retry-after", retry_after),
+                    None => answer,
                 }
-                answer
             }
         };
         routes::with_cors(answer, self.origin.as_deref())
     }
 }
+
+/// The answer when a queue has the events: they count when the collector has looked at them.
+const QUEUED: &[u8] = br#"{"queued":true,"accepted":0,"duplicate":0,"rejected":0,"errors":[]}"#;
 
 fn unavailable(detail: &str) -> Answer {
     Problem::new(
@@ -111,14 +169,4 @@ fn unavailable(detail: &str) -> Answer {
         format!("{detail}; keep the events and send them again"),
     )
     .into()
-}
-
-/// Whether an uncompressed body is the `{"tokens": […]}` form.
-fn names_tokens(body: &[u8]) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Tokens {
-        #[serde(rename = "tokens")]
-        _tokens: serde::de::IgnoredAny,
-    }
-    body.first() == Some(&b'{') && serde_json::from_slice::<Tokens>(body).is_ok()
 }

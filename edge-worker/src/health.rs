@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::auth::Refused;
 use crate::environments::{Environment, is_environment_id};
+use crate::exposures::ExposureCounts;
 use crate::request::Request;
 use crate::response::{Answer, Problem, to_json};
 use crate::service::{Outcome, Service};
@@ -18,7 +19,7 @@ struct Readiness<'s> {
     /// Milliseconds since the config was published.
     age_ms: Option<i64>,
     environments: Vec<EnvironmentReadiness<'s>>,
-    exposures: ExposureCounts,
+    exposures: ExposureReadiness<'s>,
 }
 
 #[derive(Serialize)]
@@ -46,10 +47,16 @@ struct RefusedReadiness {
 }
 
 #[derive(Serialize)]
-struct ExposureCounts {
-    pending: usize,
-    suppressed: u64,
-    dropped: u64,
+struct ExposureReadiness<'s> {
+    /// Name of this process or isolate in its events.
+    producer_id: &'s str,
+    pending: u64,
+    pending_bytes: usize,
+    #[serde(flatten)]
+    counts: ExposureCounts,
+    /// Times in a row that the collector failed, and milliseconds until it is asked again.
+    collector_failures: u32,
+    collector_rests_ms: i64,
 }
 
 pub(crate) fn healthz() -> Answer {
@@ -88,10 +95,13 @@ pub(crate) fn readyz(service: &Service, request: &Request<'_>) -> Outcome {
             .iter()
             .map(|environment| describe(service, environment, request.now_ms))
             .collect(),
-        exposures: ExposureCounts {
+        exposures: ExposureReadiness {
+            producer_id: exposures.producer(),
             pending: exposures.n_pending(),
-            suppressed: exposures.n_suppressed(),
-            dropped: exposures.n_dropped(),
+            pending_bytes: exposures.n_pending_bytes(),
+            counts: exposures.counts(),
+            collector_failures: exposures.n_failures(),
+            collector_rests_ms: exposures.rest_ms(request.now_ms),
         },
     };
     let status = if is_ready { 200 } else { 503 };

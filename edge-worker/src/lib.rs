@@ -17,10 +17,16 @@ pub mod evaluate;
 pub mod ofrep;
 pub mod bundle;
 pub mod events;
+mod deferred;
+pub mod queue;
 pub mod health;
 pub mod config;
 pub mod environments;
 pub mod exposures;
+pub mod identity;
+pub mod signing;
+pub mod random;
+pub mod base64url;
 
 #[cfg(target_arch = "wasm32")]
 mod cloudflare;

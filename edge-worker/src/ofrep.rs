@@ -14,7 +14,9 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::auth::{Access, Held};
 use crate::bundle::etag_matches;
 use crate::context::{self, MAX_UNIT_BYTES, Members};
-use crate::evaluate::{log_exposure, separate};
+use crate::evaluate::separate;
+use crate::exposures::{Decided, token};
+use crate::identity::Visitor;
 use crate::request::Request;
 use crate::response::{Answer, Problem, push_json_string};
 use crate::service::Service;
@@ -36,7 +38,7 @@ pub(crate) fn evaluate_flag(
     key: &str,
 ) -> Answer {
     let held = access.held.as_ref();
-    let context = match read(request.body, held.map(|held| held.config.config())) {
+    let mut context = match read(request.body, held.map(|held| held.config.config())) {
         Ok(context) => context,
         Err((code, problem)) => return error(400, code, &problem.detail, Some(key)),
     };
@@ -44,16 +46,24 @@ pub(crate) fn evaluate_flag(
         return error(404, "FLAG_NOT_FOUND", "no config is held for this environment", Some(key));
     };
     let config = held.config.config();
+    let mut visitor = Visitor::of(service, held, request, None, &mut context);
     let list_key = held.environment.list_key(service.config(), config);
     let decision =
         eval_core::Request::new(config, &context, list_key.as_ref(), request.now_ms).evaluate(key);
     if decision.variant().is_none() && decision.key().is_empty() {
         return error(404, "FLAG_NOT_FOUND", "no flag has this key", Some(key));
     }
-    log_exposure(service, access.key, held, &context, &decision, request.now_ms);
+    Decided::new(held, &context, request.now_ms).log(service, access.key, &decision);
     let mut body = Vec::with_capacity(256);
-    push_success(&mut body, &decision, held.config.generation());
-    Answer::json(200, body)
+    push_success(&mut body, &decision, held.config.generation(), None);
+    let answer = Answer::json(200, body);
+    match &mut visitor {
+        Some(visitor) => {
+            visitor.remember(&decision);
+            visitor.sign(service, answer)
+        }
+        None => answer,
+    }
 }
 
 /// `POST /ofrep/v1/evaluate/flags`. It logs no exposure: what the client does not show must not count as seen.
@@ -63,13 +73,14 @@ pub(crate) fn evaluate_flags(
     request: &Request<'_>,
 ) -> Answer {
     let held = access.held.as_ref();
-    let context = match read(request.body, held.map(|held| held.config.config())) {
+    let mut context = match read(request.body, held.map(|held| held.config.config())) {
         Ok(context) => context,
         Err((code, problem)) => return error(400, code, &problem.detail, None),
     };
     let Some(held) = held else {
         return Answer::json(200, br#"{"flags":[],"metadata":{}}"#.to_vec());
     };
+    let mut visitor = Visitor::of(service, held, request, None, &mut context);
     let etag = etag(held, &context, access.kind, request.now_ms);
     if etag_matches(request.headers.if_none_match, &etag) {
         return Answer::empty(304).with("etag", etag);
@@ -80,15 +91,26 @@ pub(crate) fn evaluate_flags(
     let mut body = Vec::with_capacity(4096);
     body.extend_from_slice(br#"{"flags":["#);
     let mut at = 0;
+    // What the client does not show must not count as seen, so it confirms what it does show.
+    let decided = Decided::new(held, &context, request.now_ms);
+    let token_key = held.environment.signing_keys(service.config()).map(|keys| &keys.exposure);
     eval_core::Request::new(config, &context, list_key.as_ref(), request.now_ms).evaluate_all(
         |decision| {
             separate(&mut body, at);
-            push_success(&mut body, decision, generation);
+            let token = token_key.and_then(|key| decided.token(key, decision));
+            push_success(&mut body, decision, generation, token.as_deref());
+            if let Some(visitor) = &mut visitor {
+                visitor.remember(decision);
+            }
             at += 1;
         },
     );
     body.extend_from_slice(format!(r#"],"metadata":{{"generation":{generation}}}}}"#).as_bytes());
-    Answer::json(200, body).with("etag", etag)
+    let answer = Answer::json(200, body).with("etag", etag);
+    match visitor {
+        Some(visitor) => visitor.sign(service, answer),
+        None => answer,
+    }
 }
 
 /// An error in OFREP's form.
@@ -107,7 +129,7 @@ pub(crate) fn error(status: u16, code: &str, details: &str, key: Option<&str>) -
     Answer::json(status, body)
 }
 
-fn push_success(body: &mut Vec<u8>, decision: &Decision<'_>, generation: u64) {
+fn push_success(body: &mut Vec<u8>, decision: &Decision<'_>, generation: u64, token: Option<&str>) {
     body.extend_from_slice(br#"{"key":"#);
     push_json_string(body, decision.key());
     body.extend_from_slice(br#","reason":""#);
@@ -128,6 +150,10 @@ fn push_success(body: &mut Vec<u8>, decision: &Decision<'_>, generation: u64) {
     if let Some(exposure) = decision.exposure() {
         body.extend_from_slice(br#","experiment":"#);
         push_json_string(body, exposure.experiment);
+    }
+    if let Some(token) = token {
+        body.extend_from_slice(br#","exposure_token":"#);
+        push_json_string(body, token);
     }
     body.extend_from_slice(format!(r#","generation":{generation}}}}}"#).as_bytes());
 }
@@ -180,6 +206,8 @@ fn etag(held: &Held, context: &Context<'_>, kind: KeyKind, now_ms: i64) -> Strin
         hasher.update(bytes);
     };
     part(held.environment.id().as_bytes());
+    // A client that is told 304 keeps its tokens, so they must be good for a while yet.
+    part(&now_ms.div_euclid(token::MAX_AGE_MS / 2).to_le_bytes());
     part(&[u8::from(kind == KeyKind::Server)]);
     for unit_type in config.unit_types() {
         part(context.unit_id(unit_type).unwrap_or_default().as_bytes());

@@ -41,11 +41,13 @@ pub struct Headers<'r> {
     pub content_type: Option<&'r str>,
     /// `Content-Encoding`, passed on with events.
     pub content_encoding: Option<&'r str>,
+    /// `Cookie`.
+    pub cookie: Option<&'r str>,
 }
 
 impl<'r> Headers<'r> {
     /// Names, lower-case, in the order of [`from_lines`](Self::from_lines); the native shell reads the same ones.
-    pub const NAMES: [&'static str; 7] = [
+    pub const NAMES: [&'static str; 8] = [
         "authorization",
         "x-sdk-key",
         "x-api-key",
@@ -53,6 +55,7 @@ impl<'r> Headers<'r> {
         "origin",
         "content-type",
         "content-encoding",
+        "cookie",
     ];
 
     /// From one line per name, empty when the header is absent. No header value can hold a line feed.
@@ -72,6 +75,7 @@ impl<'r> Headers<'r> {
             origin: next(),
             content_type: next(),
             content_encoding: next(),
+            cookie: next(),
         }
     }
 }
@@ -119,11 +123,12 @@ mod tests {
 
     #[test]
     fn headers_are_read_from_lines_and_empty_ones_are_absent() {
-        let headers = Headers::from_lines("Bearer k\n\n\n\"3\"\n\n\n");
+        let headers = Headers::from_lines("Bearer k\n\n\n\"3\"\n\n\n\nsortition_id=x");
         assert_eq!(headers.authorization, Some("Bearer k"));
         assert_eq!(headers.x_sdk_key, None);
         assert_eq!(headers.if_none_match, Some("\"3\""));
         assert_eq!(headers.content_encoding, None);
+        assert_eq!(headers.cookie, Some("sortition_id=x"));
     }
 
     #[test]

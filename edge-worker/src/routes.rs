@@ -112,6 +112,7 @@ fn error(is_ofrep: bool, problem: Problem) -> Answer {
 }
 
 /// Lets a page of any origin read the answer: keys travel in headers, never in cookies, so nothing is gained by a narrower list.
+/// Answers that were made with the identity cookie are for pages that asked for it, see [`evaluate`].
 pub(crate) fn with_cors(answer: Answer, origin: Option<&str>) -> Answer {
     match origin {
         None => answer,
@@ -130,5 +131,12 @@ fn preflight(request: &Request<'_>) -> Answer {
             "content-type, content-encoding, authorization, x-sdk-key, x-api-key, if-none-match",
         )
         .with("access-control-max-age", "86400");
+    let answer = match request.headers.origin {
+        // A preflight shows no body, so whether the cookie is wanted is not known yet. The answer itself says so again.
+        Some(origin) if origin != "null" && request.path == "/v1/evaluate" => {
+            answer.with("access-control-allow-credentials", "true")
+        }
+        _ => answer,
+    };
     with_cors(answer, request.headers.origin.or(Some("*")))
 }

@@ -8,27 +8,37 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::auth::Refused;
 use crate::environments::{Environment, Environments};
-use crate::exposures::ExposureLog;
+use crate::exposures::{Delivery, ExposureLog, Parcel};
+use crate::random::Random;
 use crate::request::Request;
 use crate::response::Answer;
 use crate::routes;
 
 /// Milliseconds after which a flush that never reported back is given up for dead.
 const FLUSH_TIMEOUT_MS: i64 = 60_000;
+/// Milliseconds for which a queue that failed is left alone.
+const QUEUE_REST_MS: i64 = 2000;
 
 /// What the service needs to know; the same for both shells.
 #[derive(Debug, Clone)]
 pub struct ServiceConfig {
     /// Environment of requests whose key names none that exists, and of `/readyz`.
     pub default_environment: Option<String>,
-    /// Secret from which the list keys of all environments derive. Without it, lists of unit ids match nobody.
+    /// Secret from which the list keys and signing keys of all environments derive. Without it, lists of unit ids match nobody, and
+    /// there are neither cookies nor deferred exposures.
     pub list_secret: Option<[u8; 32]>,
     /// Milliseconds between two looks at the pointer of an environment in use.
     pub refresh_interval_ms: i64,
-    /// Whether events can be forwarded at all.
+    /// Whether the collector's address is known.
     pub has_collector: bool,
+    /// Whether a queue takes events when the collector cannot be reached.
+    pub has_queue: bool,
     /// Whether there is a store to read configs from.
     pub has_store: bool,
+    /// Domain of the identity cookie, such as `shop.example`, so that its subdomains share it. `None`: the host that was asked, alone.
+    pub cookie_domain: Option<String>,
+    /// 32 bytes from the platform's cryptographic source: ids and jitter of this process or isolate come from it.
+    pub seed: [u8; 32],
 }
 
 impl Default for ServiceConfig {
@@ -38,8 +48,18 @@ impl Default for ServiceConfig {
             list_secret: None,
             refresh_interval_ms: 5000,
             has_collector: false,
+            has_queue: false,
             has_store: true,
+            cookie_domain: None,
+            seed: [0; 32],
         }
+    }
+}
+
+impl ServiceConfig {
+    /// Whether there is anywhere for events to go.
+    pub fn takes_events(&self) -> bool {
+        self.has_collector || self.has_queue
     }
 }
 
@@ -58,21 +78,31 @@ pub enum Outcome {
 #[derive(Debug, Default)]
 pub struct Service {
     config: ServiceConfig,
+    random: Random,
     environments: Environments,
     exposures: Mutex<ExposureLog>,
     /// When a flush of exposures began; 0 when none is under way.
     flushing_since_ms: AtomicI64,
+    /// When the queue last took nothing.
+    queue_failed_at_ms: AtomicI64,
 }
 
 impl Service {
     /// A service that holds nothing yet.
     pub fn new(config: ServiceConfig) -> Self {
-        Self { config, ..Self::default() }
+        let random = Random::new(config.seed);
+        let exposures = Mutex::new(ExposureLog::new(format!("edge-{}", random.id())));
+        Self { config, random, exposures, ..Self::default() }
     }
 
     /// What it was made with.
     pub fn config(&self) -> &ServiceConfig {
         &self.config
+    }
+
+    /// Random numbers of this process or isolate.
+    pub fn random(&self) -> &Random {
+        &self.random
     }
 
     /// Answers a request from memory, or says what is missing.
@@ -113,11 +143,31 @@ impl Service {
 
     /// Whether a refresh or a flush is due. Cheap, and takes nothing on.
     pub fn has_background_work(&self, now_ms: i64) -> bool {
-        (self.config.has_collector && !self.is_flushing(now_ms) && self.exposures().n_pending() > 0)
+        self.is_flush_due(now_ms)
             || (self.config.has_store
                 && self.environments.list().iter().any(|environment| {
                     environment.is_refresh_due(now_ms, self.config.refresh_interval_ms)
                 }))
+    }
+
+    fn is_flush_due(&self, now_ms: i64) -> bool {
+        if !self.config.takes_events() || self.is_flushing(now_ms) {
+            return false;
+        }
+        let exposures = self.exposures();
+        exposures.has_free_batch(now_ms)
+            && (exposures.rest_ms(now_ms) == 0 || self.queue_takes(now_ms))
+    }
+
+    /// Whether there is a queue, and it did not fail just now.
+    pub fn queue_takes(&self, now_ms: i64) -> bool {
+        let failed_at = self.queue_failed_at_ms.load(Ordering::Relaxed);
+        self.config.has_queue && now_ms.saturating_sub(failed_at).saturating_abs() >= QUEUE_REST_MS
+    }
+
+    /// The queue did not take a message.
+    pub fn queue_failed(&self, now_ms: i64) {
+        self.queue_failed_at_ms.store(now_ms, Ordering::Relaxed);
     }
 
     fn is_flushing(&self, now_ms: i64) -> bool {
@@ -125,17 +175,31 @@ impl Service {
         since != 0 && (now_ms - since).abs() < FLUSH_TIMEOUT_MS
     }
 
-    /// Whether exposures wait that nobody is sending; if so, the caller has taken it on and must call [`end_flush`](Self::end_flush).
+    /// Whether exposures wait that nobody is sending and that somebody may take; if so, the caller has taken it on and must call
+    /// [`end_flush`](Self::end_flush).
     pub fn begin_flush(&self, now_ms: i64) -> bool {
-        if !self.config.has_collector || self.exposures().n_pending() == 0 {
-            return false;
-        }
         let since = self.flushing_since_ms.load(Ordering::Relaxed);
-        !self.is_flushing(now_ms)
+        self.is_flush_due(now_ms)
             && self
                 .flushing_since_ms
                 .compare_exchange(since, now_ms, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
+    }
+
+    /// The next batch to send, and whether to ask the collector at all: one that failed just now is left alone for a while, when a
+    /// queue can take the batch instead.
+    pub fn lease_exposures(&self, now_ms: i64) -> Option<(Parcel, bool)> {
+        let mut exposures = self.exposures();
+        let asks_collector = self.config.has_collector && exposures.rest_ms(now_ms) == 0;
+        if !asks_collector && !self.queue_takes(now_ms) {
+            return None;
+        }
+        exposures.lease(now_ms).map(|parcel| (parcel, asks_collector))
+    }
+
+    /// What the collector's answer says about asking it again.
+    pub fn observe_collector(&self, delivery: Delivery, now_ms: i64) {
+        self.exposures().observe(delivery, now_ms, self.random.fraction());
     }
 
     /// The flush that [`begin_flush`](Self::begin_flush) allowed has ended.

@@ -44,6 +44,7 @@ mod explain;
 mod index;
 mod memo;
 mod slots;
+mod sticky;
 mod strings;
 
 pub use compile::{
@@ -54,3 +55,4 @@ pub use context::{AttributeValue, Context, MAX_LIST_LEN, MAX_STRING_BYTES};
 pub use decision::{Decision, Exposure, Reason, UnitText};
 pub use evaluate::Request;
 pub use explain::Step;
+pub use sticky::StickyExperiment;

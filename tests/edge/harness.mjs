@@ -38,9 +38,9 @@ export async function startNative(t, store) {
   throw new Error("the native edge did not start");
 }
 
-// workerd with the built Worker. `settings` are its variables; with `bucket: true` an R2 bucket is bound as CONFIGS; `patch(path, text)`
-// may change a JavaScript module.
-export async function startWorker(t, { bucket = false, patch = (_, text) => text, ...settings } = {}) {
+// workerd with the built Worker. `settings` are its variables; with `bucket: true` an R2 bucket is bound as CONFIGS, with `queue: true` a
+// queue as EXPOSURES, which the Worker itself consumes; `patch(path, text)` may change a JavaScript module.
+export async function startWorker(t, { bucket = false, queue = false, patch = (_, text) => text, ...settings } = {}) {
   const module = (path, type) => {
     const contents = readFileSync(join(BUILD, path));
     return { type, path: join(BUILD, path), contents: type === "ESModule" ? patch(path, contents.toString()) : contents };
@@ -56,6 +56,8 @@ export async function startWorker(t, { bucket = false, patch = (_, text) => text
     compatibilityDate: /^compatibility_date = "(.*)"$/m.exec(readFileSync(join(ROOT, "wrangler.toml"), "utf8"))[1],
     bindings: { SORTITION_REFRESH_INTERVAL_MS: String(REFRESH_MS), ...settings },
     r2Buckets: bucket ? ["CONFIGS"] : [],
+    queueProducers: queue ? { EXPOSURES: "events" } : {},
+    queueConsumers: queue ? { events: { maxBatchSize: 10, maxBatchTimeout: 0.1, maxRetries: 100 } } : {},
     cf: false,
     log: new Log(LogLevel.NONE),
     handleRuntimeStdio(stdout, stderr) {

@@ -1,6 +1,7 @@
 //! `sortition edge`: the edge as a native service.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -33,13 +34,23 @@ pub(crate) struct Edge {
     #[arg(long, env = "SORTITION_COLLECTOR_URL", value_name = "URL")]
     collector_url: Option<String>,
 
+    /// Folder that keeps events while the collector cannot be reached, of this process alone. Without it exposures wait in memory, and
+    /// clients' events are answered 503.
+    #[arg(long, env = "SORTITION_SPOOL", value_name = "FOLDER")]
+    spool: Option<PathBuf>,
+
     /// Environment id of requests whose key names no environment that exists, and of `/readyz`.
     #[arg(long, env = "SORTITION_ENVIRONMENT", value_name = "ID")]
     environment: Option<String>,
 
-    /// Secret from which list keys are derived, 64 hexadecimal digits. Without it unit-id lists match nobody.
+    /// Secret from which the keys of unit-id lists, cookies and deferred exposures are derived, 64 hexadecimal digits. Without it lists
+    /// match nobody, and there are neither cookies nor deferred exposures.
     #[arg(long, env = "SORTITION_LIST_SECRET", hide_env_values = true, value_name = "HEX")]
     list_secret: Option<Secret>,
+
+    /// Domain of the identity cookie, so that its subdomains share it; without it the cookie belongs to the host that was asked.
+    #[arg(long, env = "SORTITION_COOKIE_DOMAIN", value_name = "DOMAIN")]
+    cookie_domain: Option<String>,
 
     /// Time between two looks for a newer config, in milliseconds.
     #[arg(long, env = "SORTITION_REFRESH_INTERVAL_MS", default_value_t = 5000, value_name = "MS")]
@@ -58,8 +69,10 @@ impl Edge {
             store: self.store,
             config_url: self.config_url,
             collector_url: self.collector_url,
+            spool: self.spool,
             environment: self.environment,
             list_secret: self.list_secret.map(Secret::bytes),
+            cookie_domain: self.cookie_domain,
             refresh_interval: Duration::from_millis(self.refresh_interval_ms),
         };
         edge_worker::run(settings, shutdown).await

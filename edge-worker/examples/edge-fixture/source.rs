@@ -90,7 +90,10 @@ pub(crate) fn source(generation: u64) -> ConfigSource {
                 ],
                 ..experiment("checkout", "user_id", ExperimentStatus::Running)
             },
-            experiment("visitors", "anonymous_id", ExperimentStatus::Running),
+            ExperimentSource {
+                sticky: true,
+                ..experiment("visitors", "anonymous_id", ExperimentStatus::Running)
+            },
             ExperimentSource {
                 starts_at: Some(STARTS_AT_MS),
                 ..experiment("scheduled", "user_id", ExperimentStatus::Scheduled)

@@ -1,37 +1,83 @@
-//! Sending to the collector: a client's batch while it waits, and the edge's own exposures afterwards.
+//! Sending to the collector: a client's batch while it waits, the edge's own exposures afterwards, and what a queue kept.
 
 use std::time::Duration;
 
 use worker::worker_sys::web_sys;
-use worker::{AbortSignal, Date, Delay, Fetch, Headers, Method, RequestInit};
+use worker::{AbortSignal, Delay, Fetch, Headers, Method, RequestInit};
 
+use super::Isolate;
+use super::now_ms;
+use super::queue::Queue;
 use super::settings::WorkerSettings;
-use crate::events::{COLLECTOR_PATH, Forwarded};
-use crate::exposures::Delivery;
+use crate::events::{COLLECTOR_PATH, Forward, Forwarded};
+use crate::exposures::{Delivery, Parcel};
+use crate::queue::{Message, retry_delay_s};
 use crate::service::Service;
 
 /// Milliseconds that the collector may take to acknowledge.
 const POST_TIMEOUT_MS: u32 = 5000;
 /// Milliseconds for which exposures gather before they are sent, so that requests under load share one post.
 const GATHER_MS: u64 = 50;
-/// Milliseconds after which a flush leaves what still comes to the next request.
-const MAX_FLUSH_MS: u64 = 10_000;
-/// Milliseconds before the second and third try. With the timeouts they stay within the 30 s that Cloudflare gives `waitUntil`.
-const RETRY_AFTER_MS: [u64; 2] = [500, 2000];
+/// Milliseconds after which a flush leaves what still waits to the next request. With the timeout of a post it stays within the 30 s
+/// that Cloudflare gives `waitUntil`.
+const MAX_FLUSH_MS: i64 = 20_000;
 
-/// Posts events. `None` when the collector cannot be reached.
-pub(super) async fn post(
+/// Passes a client's batch on, or hands it to the queue when the collector cannot be reached.
+pub(super) async fn forward(
+    isolate: &Isolate,
+    queue: Option<&Queue>,
+    forward: &Forward,
+    body: &[u8],
+) -> Forwarded {
+    let Isolate { service, settings } = isolate;
+    if service.queue_takes(now_ms()) && service.exposures().rest_ms(now_ms()) > 0 {
+        return keep(service, queue, forward.messages(body)).await;
+    }
+    let content_encoding = forward.content_encoding.as_deref();
+    let sent =
+        post(settings, &forward.key, &forward.content_type, content_encoding, forward.body(body))
+            .await;
+    if sent != Forwarded::Unreachable {
+        return sent;
+    }
+    service.observe_collector(Delivery::TryAgain, now_ms());
+    keep(service, queue, forward.messages(body)).await
+}
+
+/// Hands messages to the queue; `Unreachable` when there is none or it takes them not all.
+async fn keep(
+    service: &Service,
+    queue: Option<&Queue>,
+    messages: Option<Vec<Vec<u8>>>,
+) -> Forwarded {
+    let (Some(queue), Some(messages)) = (queue, messages) else { return Forwarded::Unreachable };
+    for message in messages {
+        if let Err(error) = queue.put(&message).await {
+            worker::console_error!("the queue takes nothing: error={error:?}");
+            service.queue_failed(now_ms());
+            return Forwarded::Unreachable;
+        }
+    }
+    Forwarded::Queued
+}
+
+/// Posts events.
+async fn post(
     settings: &WorkerSettings,
     key: &str,
     content_type: &str,
     content_encoding: Option<&str>,
     body: &[u8],
-) -> Option<Forwarded> {
-    let base = settings.collector_url.as_deref()?;
-    let result =
-        try_post(&format!("{base}{COLLECTOR_PATH}"), key, content_type, content_encoding, body)
-            .await;
-    result.inspect_err(|error| worker::console_warn!("collector not reached: error={error}")).ok()
+) -> Forwarded {
+    let Some(base) = settings.collector_url.as_deref() else { return Forwarded::Unreachable };
+    let url = format!("{base}{COLLECTOR_PATH}");
+    match try_post(&url, key, content_type, content_encoding, body).await {
+        Ok(forwarded) => forwarded,
+        Err(error) => {
+            worker::console_warn!("collector not reached: error={error}");
+            Forwarded::Unreachable
+        }
+    }
 }
 
 async fn try_post(
@@ -56,49 +102,95 @@ async fn try_post(
     let mut response = Fetch::Request(request).send_with_signal(&signal).await?;
     let header = |name| response.headers().get(name).ok().flatten();
     let (content_type, retry_after) = (header("content-type"), header("retry-after"));
-    Ok(Forwarded::Answered {
-        status: response.status_code(),
-        content_type,
-        retry_after,
-        body: response.bytes().await?,
-    })
+    let status = response.status_code();
+    Ok(Forwarded::answered(status, content_type, retry_after, response.bytes().await?))
 }
 
 /// Sends all exposures that wait, and those that come meanwhile: perhaps no later request comes that would send them. Ends when none
-/// wait, when the collector takes none for now, or in time for `waitUntil`; under traffic the next request then goes on.
-pub(super) async fn flush(service: &Service, settings: &WorkerSettings) {
-    let began_ms = Date::now().as_millis();
-    while send_waiting(service, settings).await
-        && service.exposures().n_pending() > 0
-        && Date::now().as_millis() - began_ms < MAX_FLUSH_MS
-    {}
+/// wait, or in time for `waitUntil`; under traffic the next request then goes on.
+pub(super) async fn flush(isolate: &Isolate, queue: Option<&Queue>) {
+    let service = &isolate.service;
+    let began_ms = now_ms();
+    let mut wait_ms = GATHER_MS;
+    loop {
+        Delay::from(Duration::from_millis(wait_ms)).await;
+        while let Some((parcel, asks_collector)) = service.lease_exposures(now_ms()) {
+            let delivery = deliver(isolate, queue, &parcel, asks_collector).await;
+            service.exposures().settle(parcel.id, delivery, now_ms());
+            if delivery == Delivery::TryAgain {
+                break;
+            }
+        }
+        let now_ms = now_ms();
+        let exposures = service.exposures();
+        wait_ms = u64::try_from(exposures.rest_ms(now_ms)).unwrap_or(0).max(GATHER_MS);
+        let ends_ms = now_ms.saturating_add_unsigned(wait_ms);
+        if !exposures.has_free_batch(now_ms) || ends_ms - began_ms > MAX_FLUSH_MS {
+            return;
+        }
+    }
 }
 
-/// Sends what waits now; false when the collector takes none.
-async fn send_waiting(service: &Service, settings: &WorkerSettings) -> bool {
-    Delay::from(Duration::from_millis(GATHER_MS)).await;
-    let batches = service.exposures().take();
+async fn deliver(
+    isolate: &Isolate,
+    queue: Option<&Queue>,
+    parcel: &Parcel,
+    asks_collector: bool,
+) -> Delivery {
+    let Isolate { service, settings } = isolate;
+    let (key, content_type) = (parcel.key.as_str(), "application/x-ndjson");
+    if asks_collector {
+        let delivery = Delivery::of(&post(settings, key, content_type, None, &parcel.body).await);
+        service.observe_collector(delivery, now_ms());
+        if delivery == Delivery::Refused {
+            worker::console_error!("exposures refused by the collector");
+        }
+        if delivery != Delivery::TryAgain {
+            return delivery;
+        }
+    }
+    let message = Message { key, content_type, content_encoding: None, body: &parcel.body };
+    match keep(service, queue, Some(vec![message.encode()])).await {
+        Forwarded::Queued => Delivery::Queued,
+        _ => Delivery::TryAgain,
+    }
+}
+
+/// Hands to the collector what the queue kept. Answers for each message the seconds after which the queue shall bring it again, or -1
+/// when it is done with.
+pub(super) async fn consume(
+    isolate: &Isolate,
+    messages: Vec<Vec<u8>>,
+    n_attempts: &[u32],
+) -> Vec<i32> {
+    const DONE: i32 = -1;
+    let Isolate { service, settings } = isolate;
+    let mut verdicts = Vec::with_capacity(messages.len());
     let mut is_down = false;
-    for batch in batches {
+    for (at, bytes) in messages.into_iter().enumerate() {
+        let Some(message) = Message::decode(&bytes) else {
+            worker::console_error!("a message of the queue is none of ours; it is dropped");
+            verdicts.push(DONE);
+            continue;
+        };
         let mut delivery = Delivery::TryAgain;
         if !is_down {
-            delivery = send(settings, &batch).await;
-            for wait_ms in RETRY_AFTER_MS {
-                if delivery != Delivery::TryAgain {
-                    break;
-                }
-                Delay::from(Duration::from_millis(wait_ms)).await;
-                delivery = send(settings, &batch).await;
-            }
+            let Message { key, content_type, content_encoding, body } = message;
+            delivery =
+                Delivery::of(&post(settings, key, content_type, content_encoding, body).await);
+            service.observe_collector(delivery, now_ms());
             is_down = delivery == Delivery::TryAgain;
         }
-        service.exposures().settle(batch, delivery);
+        if delivery == Delivery::Refused {
+            worker::console_error!("queued events refused by the collector");
+        }
+        verdicts.push(if delivery == Delivery::TryAgain {
+            let n_attempts = n_attempts.get(at).copied().unwrap_or(1);
+            let delay_s = retry_delay_s(n_attempts, service.random().fraction());
+            i32::try_from(delay_s).unwrap_or(i32::MAX)
+        } else {
+            DONE
+        });
     }
-    !is_down
-}
-
-async fn send(settings: &WorkerSettings, batch: &crate::exposures::Batch) -> Delivery {
-    Delivery::of(
-        post(settings, &batch.key, "application/x-ndjson", None, &batch.body).await.as_ref(),
-    )
+    verdicts
 }

@@ -11,6 +11,7 @@
 
 mod collector;
 mod frame;
+mod queue;
 mod settings;
 mod store;
 
@@ -20,10 +21,10 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Env};
 
-use crate::events::Forwarded;
 use crate::request::{Headers, Request};
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
+use queue::Queue;
 use settings::WorkerSettings;
 
 struct Isolate {
@@ -35,36 +36,32 @@ thread_local! {
     static ISOLATE: OnceCell<Rc<Isolate>> = const { OnceCell::new() };
 }
 
-/// The isolate's state, made from the first request's bindings; they are the same for all requests of an isolate.
-fn isolate(env: &Env) -> Rc<Isolate> {
-    ISOLATE.with(|cell| {
-        cell.get_or_init(|| {
-            let settings = WorkerSettings::read(env);
-            Rc::new(Isolate { service: Service::new(settings.service.clone()), settings })
-        })
-        .clone()
-    })
+/// The isolate's state, once [`start`] has made it.
+fn isolate() -> Option<Rc<Isolate>> {
+    ISOLATE.with(|cell| cell.get().cloned())
 }
 
 fn now_ms() -> i64 {
     i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Reads the variables and makes the service. To be called once per instance, before anything else.
+/// Reads the variables and makes the service. To be called once per instance, before anything else; the bindings are the same for all
+/// requests of an isolate. `seed` is 32 bytes from `crypto`.
 #[wasm_bindgen]
-pub fn start(env: &Env) {
-    isolate(env);
+pub fn start(env: &Env, seed: &[u8]) {
+    let seed = seed.first_chunk().copied().unwrap_or_default();
+    ISOLATE.with(|cell| {
+        cell.get_or_init(|| {
+            let settings = WorkerSettings::read(env, seed);
+            Rc::new(Isolate { service: Service::new(settings.service.clone()), settings })
+        });
+    });
 }
 
 /// Answers a request from memory. `head` is method, path, query and the headers of [`Headers::NAMES`], one a line.
 #[wasm_bindgen]
 pub fn answer(head: &str, body: &[u8], body_too_large: bool, now_ms: f64) -> Vec<u8> {
-    let Some(isolate) = ISOLATE.with(|cell| cell.get().cloned()) else {
-        return frame::answer(
-            &Problem::new(500, "not_started", "the Worker was not started").into(),
-            false,
-        );
-    };
+    let Some(isolate) = isolate() else { return not_started() };
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a clock in milliseconds fits for 200 million years"
@@ -78,6 +75,10 @@ pub fn answer(head: &str, body: &[u8], body_too_large: bool, now_ms: f64) -> Vec
         Outcome::Load(environment) => frame::load(environment.id()),
         Outcome::Forward(_) => frame::forward(),
     }
+}
+
+fn not_started() -> Vec<u8> {
+    frame::answer(&Problem::new(500, "not_started", "the Worker was not started").into(), false)
 }
 
 fn request<'r>(head: &'r str, body: &'r [u8], body_too_large: bool, now_ms: i64) -> Request<'r> {
@@ -96,7 +97,7 @@ fn request<'r>(head: &'r str, body: &'r [u8], body_too_large: bool, now_ms: i64)
 /// Loads an environment of which nothing is known yet.
 #[wasm_bindgen]
 pub async fn load(env: Env, environment: String) {
-    let isolate = isolate(&env);
+    let Some(isolate) = isolate() else { return };
     let environment = isolate.service.environments().get(&environment, now_ms());
     store::load(&env, &isolate.settings, &environment).await;
 }
@@ -104,19 +105,11 @@ pub async fn load(env: Env, environment: String) {
 /// Hands events to the collector and answers what it answered.
 #[wasm_bindgen]
 pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
-    let isolate = isolate(&env);
+    let Some(isolate) = isolate() else { return not_started() };
     let answer: Answer = match isolate.service.handle(&request(&head, &body, false, now_ms())) {
         Outcome::Forward(forward) => {
-            let content_encoding = forward.content_encoding.as_deref();
-            let sent = collector::post(
-                &isolate.settings,
-                &forward.key,
-                &forward.content_type,
-                content_encoding,
-                &body,
-            )
-            .await;
-            forward.answer(sent.unwrap_or(Forwarded::Unreachable))
+            let queue = Queue::bound(&env);
+            forward.answer(collector::forward(&isolate, queue.as_ref(), &forward, &body).await)
         }
         Outcome::Answer(answer) => answer,
         Outcome::Load(_) => {
@@ -129,12 +122,21 @@ pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
 /// Refreshes the environments that are due and sends the exposures that wait. Runs after the answer, in `waitUntil`.
 #[wasm_bindgen]
 pub async fn background(env: Env) {
-    let isolate = isolate(&env);
+    let Some(isolate) = isolate() else { return };
     for environment in isolate.service.begin_refreshes(now_ms()) {
         store::load(&env, &isolate.settings, &environment).await;
     }
     if isolate.service.begin_flush(now_ms()) {
-        collector::flush(&isolate.service, &isolate.settings).await;
+        collector::flush(&isolate, Queue::bound(&env).as_ref()).await;
         isolate.service.end_flush();
     }
+}
+
+/// Takes messages of the queue, each with the number of times that it was brought. Answers for each the seconds after which the queue
+/// shall bring it again, or -1 when it is done with.
+#[wasm_bindgen]
+pub async fn consume(messages: js_sys::Array, n_attempts: Vec<u32>) -> Vec<i32> {
+    let Some(isolate) = isolate() else { return Vec::new() };
+    let messages = messages.iter().map(|message| js_sys::Uint8Array::new(&message).to_vec());
+    collector::consume(&isolate, messages.collect(), &n_attempts).await
 }

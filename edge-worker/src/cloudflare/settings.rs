@@ -2,6 +2,7 @@
 
 use worker::{Bucket, Env};
 
+use super::queue::Queue;
 use crate::service::ServiceConfig;
 
 /// The R2 binding that holds `configs/…`.
@@ -19,7 +20,7 @@ pub(super) struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    pub(super) fn read(env: &Env) -> Self {
+    pub(super) fn read(env: &Env, seed: [u8; 32]) -> Self {
         let text = |name: &str| {
             env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty())
         };
@@ -45,7 +46,10 @@ impl WorkerSettings {
                     .and_then(|text| text.parse().ok())
                     .unwrap_or(defaults.refresh_interval_ms),
                 has_collector: collector_url.is_some(),
+                has_queue: Queue::bound(env).is_some(),
                 has_store: config_url.is_some() || bucket(env).is_some(),
+                cookie_domain: text("SORTITION_COOKIE_DOMAIN"),
+                seed,
             },
             config_url,
             collector_url,

@@ -1,9 +1,12 @@
-//! Sending to the collector: a client's batch while it waits, and the edge's own exposures afterwards.
+//! Sending to the collector: a client's batch while it waits, the edge's own exposures afterwards, and what the spool kept.
 
 use std::time::Duration;
 
+use super::server::now_ms;
+use super::spool::Spool;
 use crate::events::{COLLECTOR_PATH, Forward, Forwarded};
-use crate::exposures::Delivery;
+use crate::exposures::{Delivery, Parcel};
+use crate::queue::Message;
 use crate::service::Service;
 
 /// Time that the collector may take to acknowledge.
@@ -13,13 +16,46 @@ const POST_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Collector {
     pub(super) client: reqwest::Client,
     pub(super) base: Option<String>,
+    pub(super) spool: Option<Spool>,
 }
 
 impl Collector {
-    /// Passes a client's batch on.
-    pub(super) async fn forward(&self, forward: &Forward, body: Vec<u8>) -> Forwarded {
-        self.post(&forward.key, &forward.content_type, forward.content_encoding.as_deref(), body)
-            .await
+    /// Passes a client's batch on, or keeps it when the collector cannot be reached.
+    pub(super) async fn forward(
+        &self,
+        service: &Service,
+        forward: &Forward,
+        body: &[u8],
+    ) -> Forwarded {
+        if service.queue_takes(now_ms()) && service.exposures().rest_ms(now_ms()) > 0 {
+            return self.keep(service, forward.messages(body)).await;
+        }
+        let body_to_send = forward.body(body).to_vec();
+        let content_encoding = forward.content_encoding.as_deref();
+        let sent =
+            self.post(&forward.key, &forward.content_type, content_encoding, body_to_send).await;
+        match sent {
+            Forwarded::Unreachable => {
+                service.observe_collector(Delivery::TryAgain, now_ms());
+                self.keep(service, forward.messages(body)).await
+            }
+            answered => answered,
+        }
+    }
+
+    /// Writes messages to the spool; `Unreachable` when there is none or it takes them not all.
+    async fn keep(&self, service: &Service, messages: Option<Vec<Vec<u8>>>) -> Forwarded {
+        let (Some(spool), Some(messages)) = (&self.spool, messages) else {
+            return Forwarded::Unreachable;
+        };
+        for message in messages {
+            if let Err(error) = spool.put(&message).await {
+                tracing::error!(%error, "the spool takes nothing");
+                service.queue_failed(now_ms());
+                return Forwarded::Unreachable;
+            }
+        }
+        Forwarded::Queued
     }
 
     async fn post(
@@ -67,34 +103,65 @@ impl Collector {
         };
         let (content_type, retry_after) = (header("content-type"), header("retry-after"));
         let status = response.status().as_u16();
-        Ok(Some(Forwarded::Answered {
-            status,
-            content_type,
-            retry_after,
-            body: response.bytes().await?.to_vec(),
-        }))
+        let body = response.bytes().await?.to_vec();
+        Ok(Some(Forwarded::answered(status, content_type, retry_after, body)))
     }
 
-    /// Sends all exposures that wait, once; what the collector cannot take now is given back.
+    /// Sends all exposures that wait, until none do or nobody takes them for now.
     pub(super) async fn flush(&self, service: &Service) {
-        let batches = service.exposures().take();
-        let mut is_down = false;
-        for batch in batches {
-            let mut delivery = Delivery::TryAgain;
-            if !is_down {
-                let sent =
-                    self.post(&batch.key, "application/x-ndjson", None, batch.body.clone()).await;
-                delivery = Delivery::of(Some(&sent));
-                is_down = delivery == Delivery::TryAgain;
-                if delivery == Delivery::Refused {
-                    tracing::error!(
-                        n_events = batch.n_events,
-                        ?sent,
-                        "exposures refused by the collector"
-                    );
+        while let Some((parcel, asks_collector)) = service.lease_exposures(now_ms()) {
+            let delivery = self.deliver(service, &parcel, asks_collector).await;
+            service.exposures().settle(parcel.id, delivery, now_ms());
+            if delivery == Delivery::TryAgain {
+                return;
+            }
+        }
+    }
+
+    async fn deliver(&self, service: &Service, parcel: &Parcel, asks_collector: bool) -> Delivery {
+        let (key, content_type) = (parcel.key.as_str(), "application/x-ndjson");
+        if asks_collector {
+            let sent = self.post(key, content_type, None, parcel.body.to_vec()).await;
+            let delivery = Delivery::of(&sent);
+            service.observe_collector(delivery, now_ms());
+            if delivery == Delivery::Refused {
+                tracing::error!(?sent, "exposures refused by the collector");
+            }
+            if delivery != Delivery::TryAgain {
+                return delivery;
+            }
+        }
+        let message = Message { key, content_type, content_encoding: None, body: &parcel.body };
+        match self.keep(service, Some(vec![message.encode()])).await {
+            Forwarded::Queued => Delivery::Queued,
+            _ => Delivery::TryAgain,
+        }
+    }
+
+    /// Sends what the spool kept, oldest first, until nothing is left or the collector takes nothing for now.
+    pub(super) async fn drain(&self, service: &Service) -> anyhow::Result<()> {
+        let Some(spool) = &self.spool else { return Ok(()) };
+        while service.config().has_collector
+            && service.exposures().rest_ms(now_ms()) == 0
+            && let Some((number, bytes)) = spool.oldest().await?
+        {
+            match Message::decode(&bytes) {
+                None => tracing::error!(number, "a file of the spool is no message; it is removed"),
+                Some(Message { key, content_type, content_encoding, body }) => {
+                    let sent = self.post(key, content_type, content_encoding, body.to_vec()).await;
+                    let delivery = Delivery::of(&sent);
+                    service.observe_collector(delivery, now_ms());
+                    match delivery {
+                        Delivery::TryAgain => return Ok(()),
+                        Delivery::Refused => {
+                            tracing::error!(number, ?sent, "kept events refused by the collector");
+                        }
+                        Delivery::Done { .. } | Delivery::Queued => {}
+                    }
                 }
             }
-            service.exposures().settle(batch, delivery);
+            spool.remove(number, bytes.len()).await?;
         }
+        Ok(())
     }
 }

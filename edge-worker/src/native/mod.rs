@@ -4,6 +4,7 @@ mod collector;
 mod server;
 mod settings;
 mod span;
+mod spool;
 mod store;
 
 pub use server::{run, serve};

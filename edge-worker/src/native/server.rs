@@ -16,6 +16,7 @@ use tracing::Instrument as _;
 use super::collector::Collector;
 use super::settings::Settings;
 use super::span;
+use super::spool::Spool;
 use super::store::ConfigSource;
 use crate::request::{Headers, MAX_EVENTS_BODY_BYTES, Request};
 use crate::response::{Answer, Problem};
@@ -23,8 +24,8 @@ use crate::service::{Outcome, Service};
 
 /// Time between two looks for exposures that wait. Under load they gather in between and share a post.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
-/// Time between two tries to send exposures that the collector did not take.
-const FLUSH_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two looks for events that the spool kept.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
 /// Bytes of a body that is too large that are still read before it is refused.
 const MAX_DRAINED_BYTES: usize = 64 * 1024 * 1024;
 
@@ -50,7 +51,11 @@ pub async fn serve(
     let edge = Arc::new(Edge {
         service: Service::new(settings.service()),
         source: ConfigSource::open(&settings, &client)?,
-        collector: Collector { client, base: settings.collector_url.clone() },
+        collector: Collector {
+            client,
+            base: settings.collector_url.clone(),
+            spool: settings.spool.as_deref().map(Spool::open).transpose()?,
+        },
     });
     if let Some(id) = &settings.environment {
         let environment = edge.service.environments().get(id, now_ms());
@@ -60,10 +65,12 @@ pub async fn serve(
     let refreshing =
         tokio::spawn(refresh(edge.clone(), settings.refresh_interval, shutdown.clone()));
     let flushing = tokio::spawn(flush(edge.clone(), shutdown.clone()));
+    let draining = tokio::spawn(drain(edge.clone(), shutdown.clone()));
     let app = Router::new().fallback(answer).with_state(edge);
     axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
     shutdown.cancel();
     refreshing.await?;
+    draining.await?;
     flushing.await?;
     Ok(())
 }
@@ -96,26 +103,47 @@ fn report(service: &Service) {
             .set(f64::from(u8::from(has_error)));
     }
     let exposures = service.exposures();
+    let counts = exposures.counts();
     metrics::gauge!("edge_exposures_pending").set(exposures.n_pending() as f64);
-    metrics::counter!("edge_exposures_dropped_total").absolute(exposures.n_dropped());
-    metrics::counter!("edge_exposures_suppressed_total").absolute(exposures.n_suppressed());
+    metrics::counter!("edge_exposures_sent_total").absolute(counts.sent);
+    metrics::counter!("edge_exposures_queued_total").absolute(counts.queued);
+    metrics::counter!("edge_exposures_dropped_total").absolute(counts.dropped);
+    metrics::counter!("edge_exposures_rejected_total").absolute(counts.rejected);
+    metrics::counter!("edge_exposures_suppressed_total").absolute(counts.suppressed);
 }
 
 async fn flush(edge: Arc<Edge>, shutdown: CancellationToken) {
-    let mut wait = FLUSH_INTERVAL;
     loop {
-        let goes_on = shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_some();
+        let tick = tokio::time::sleep(FLUSH_INTERVAL);
+        let goes_on = shutdown.run_until_cancelled(tick).await.is_some();
+        if !goes_on {
+            edge.service.exposures().end_rest();
+        }
         if edge.service.begin_flush(now_ms()) {
             edge.collector.flush(&edge.service).await;
             edge.service.end_flush();
         }
-        wait = if edge.service.exposures().has_failed_batches() {
-            FLUSH_RETRY_INTERVAL
-        } else {
-            FLUSH_INTERVAL
-        };
         if !goes_on {
+            let n_lost = edge.service.exposures().n_pending();
+            if n_lost > 0 {
+                tracing::error!(
+                    n_lost,
+                    "exposures lost: the collector did not take them before the end"
+                );
+            }
             return;
+        }
+    }
+}
+
+/// Hands to the collector what the spool kept.
+async fn drain(edge: Arc<Edge>, shutdown: CancellationToken) {
+    while shutdown.run_until_cancelled(tokio::time::sleep(DRAIN_INTERVAL)).await.is_some() {
+        if let Err(error) = edge.collector.drain(&edge.service).await {
+            tracing::error!(%error, "the spool cannot be read");
+        }
+        if let Some(spool) = &edge.collector.spool {
+            metrics::gauge!("edge_spool_messages").set(spool.len() as f64);
         }
     }
 }
@@ -151,7 +179,7 @@ async fn decide(edge: &Edge, parts: &Parts, body: Vec<u8>, body_too_large: bool)
         match edge.service.handle(&request) {
             Outcome::Answer(answer) => return answer,
             Outcome::Forward(forward) => {
-                let forwarded = edge.collector.forward(&forward, body.clone()).await;
+                let forwarded = edge.collector.forward(&edge.service, &forward, &body).await;
                 return forward.answer(forwarded);
             }
             Outcome::Load(environment) => edge.source.load(&environment).await,

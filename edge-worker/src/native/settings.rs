@@ -1,6 +1,7 @@
 //! Settings of the native edge.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::service::ServiceConfig;
@@ -16,10 +17,16 @@ pub struct Settings {
     pub config_url: Option<String>,
     /// Base URL of the collector. Without it exposures are not logged and events are refused. `SORTITION_COLLECTOR_URL`, default none.
     pub collector_url: Option<String>,
+    /// Folder that keeps events while the collector cannot be reached, of this process alone. `SORTITION_SPOOL`, default none: exposures
+    /// wait in memory, and clients' events are answered 503.
+    pub spool: Option<PathBuf>,
     /// Environment of keys that name none that exists, and of `/readyz`. `SORTITION_ENVIRONMENT`, default none.
     pub environment: Option<String>,
-    /// Secret of 32 bytes from which the keys of unit-id lists derive. `SORTITION_LIST_SECRET` (hex), default none: lists match nobody.
+    /// Secret of 32 bytes from which the keys of unit-id lists, cookies and deferred exposures derive. `SORTITION_LIST_SECRET` (hex),
+    /// default none: lists match nobody, and there are neither cookies nor deferred exposures.
     pub list_secret: Option<[u8; 32]>,
+    /// Domain of the identity cookie, so that its subdomains share it. `SORTITION_COOKIE_DOMAIN`, default none: the host that was asked.
+    pub cookie_domain: Option<String>,
     /// Time between two looks for a newer config. `SORTITION_REFRESH_INTERVAL_MS` (milliseconds), default 5 s.
     pub refresh_interval: Duration,
 }
@@ -31,8 +38,10 @@ impl Default for Settings {
             store: None,
             config_url: None,
             collector_url: None,
+            spool: None,
             environment: None,
             list_secret: None,
+            cookie_domain: None,
             refresh_interval: Duration::from_secs(5),
         }
     }
@@ -46,7 +55,10 @@ impl Settings {
             refresh_interval_ms: i64::try_from(self.refresh_interval.as_millis())
                 .unwrap_or(i64::MAX),
             has_collector: self.collector_url.is_some(),
+            has_queue: self.spool.is_some(),
             has_store: self.store.is_some() || self.config_url.is_some(),
+            cookie_domain: self.cookie_domain.clone(),
+            seed: rand::random(),
         }
     }
 }

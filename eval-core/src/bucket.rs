@@ -99,7 +99,7 @@ impl SaltState {
     /// Whether a unit hashed after this salt starts on a block boundary.
     #[inline]
     pub fn is_aligned(self) -> bool {
-        self.rest & 3 == 0
+        self.len().is_multiple_of(4)
     }
 
     /// The full 32-bit hash of `salt + ":" + unit`.

@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn every_key_is_found_at_its_position_and_others_are_not() {
         let keys: Vec<String> = (0..5000).map(|i| format!("key-{i}")).collect();
-        let index = KeyIndex::new(keys.iter().map(|key| key.as_bytes()));
+        let index = KeyIndex::new(keys.iter().map(String::as_bytes));
         let find =
             |key: &str| index.find(key.as_bytes(), |at| (keys[at as usize] == key).then_some(at));
         for (i, key) in keys.iter().enumerate() {
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn keys_spread_over_the_table() {
         let keys: Vec<String> = (0..10_000).map(|i| format!("checkout-{:05}", i * 7)).collect();
-        let index = KeyIndex::new(keys.iter().map(|key| key.as_bytes()));
+        let index = KeyIndex::new(keys.iter().map(String::as_bytes));
         let mut longest = 0;
         let mut run = 0;
         for place in &index.places {

@@ -45,22 +45,21 @@ impl<'c> Request<'c> {
         trace: &mut T,
     ) -> Option<Place> {
         let layer = self.config.layer(id)?;
-        let place = match self.outside_domain(layer, experiment, unit, trace) {
-            Some(bucket) => Place::Outside { bucket },
-            None => {
-                let bucket = self.bucket(layer.salt, experiment.unit_type, unit);
-                let runs = self.config.runs_of(layer.slots);
-                let owner = owner_of(runs, bucket);
-                trace.record(|| Step::Layer {
-                    layer: self.name(layer.key).to_owned(),
-                    bucket,
-                    ranges: ranges_of(runs, experiment.slot)
-                        .map(|range| (range.lo, range.hi))
-                        .collect(),
-                    owned: owner == Some(experiment.slot),
-                });
-                Place::Inside { bucket, owner }
-            }
+        let place = if let Some(bucket) = self.outside_domain(layer, experiment, unit, trace) {
+            Place::Outside { bucket }
+        } else {
+            let bucket = self.bucket(layer.salt, experiment.unit_type, unit);
+            let runs = self.config.runs_of(layer.slots);
+            let owner = owner_of(runs, bucket);
+            trace.record(|| Step::Layer {
+                layer: self.name(layer.key).to_owned(),
+                bucket,
+                ranges: ranges_of(runs, experiment.slot)
+                    .map(|range| (range.lo, range.hi))
+                    .collect(),
+                owned: owner == Some(experiment.slot),
+            });
+            Place::Inside { bucket, owner }
         };
         if let Some(memo) = self.memo.as_mut().filter(|_| shared) {
             memo.set_place(id, place);
@@ -81,21 +80,12 @@ impl<'c> Request<'c> {
         }
         let bucket = self.bucket(self.config.domain_salt, experiment.unit_type, unit);
         let inside = layer.domain_lo <= bucket && bucket < layer.domain_hi;
-        trace.record(|| Step::Domain {
-            bucket,
-            lo: layer.domain_lo,
-            hi: layer.domain_hi,
-            inside,
-        });
+        trace.record(|| Step::Domain { bucket, lo: layer.domain_lo, hi: layer.domain_hi, inside });
         (!inside).then_some(bucket)
     }
 
     /// The first holdout of a list that holds the request's unit.
-    pub(crate) fn holdout<T: Trace>(
-        &mut self,
-        holdouts: Span,
-        trace: &mut T,
-    ) -> Option<HoldoutId> {
+    pub(crate) fn holdout<T: Trace>(&mut self, holdouts: Span, trace: &mut T) -> Option<HoldoutId> {
         if holdouts.is_empty() {
             return None;
         }

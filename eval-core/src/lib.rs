@@ -10,6 +10,10 @@
 //! decision. All items that later languages must reproduce are specified in the modules' own words:
 //! [`bucket`] for the hash, [`targeting`] for operators, [`blob`] for the format.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::inline_always,
+    reason = "measured: what one decision takes is mostly what calls and moves between steps take"
+)]
 #![cfg_attr(
     not(test),
     deny(

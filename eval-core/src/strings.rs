@@ -118,12 +118,12 @@ pub(crate) fn head(bytes: &[u8]) -> u64 {
     }
     // Two overlapping reads cover four to seven bytes, or two to three: where they overlap they agree.
     if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        let shift = (bytes.len() as u32 & 3).wrapping_mul(8);
+        let shift = (bytes.len() as u64 & 3).wrapping_mul(8);
         let last = u64::from(u32::from_le_bytes(*last));
         return u64::from(u32::from_le_bytes(*first)) | last << shift;
     }
     if let (Some(first), Some(last)) = (bytes.first_chunk::<2>(), bytes.last_chunk::<2>()) {
-        let shift = (bytes.len() as u32 & 1).wrapping_mul(8);
+        let shift = (bytes.len() as u64 & 1).wrapping_mul(8);
         let last = u64::from(u16::from_le_bytes(*last));
         return u64::from(u16::from_le_bytes(*first)) | last << shift;
     }
@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn words_are_told_apart_by_every_byte_and_by_length() {
-        let words = ["", "\0", "a", "ab", "a\0", "abcdefgh", "abcdefgh\0", "abcdefghi", "abcdefghj"];
+        let words =
+            ["", "\0", "a", "ab", "a\0", "abcdefgh", "abcdefgh\0", "abcdefghi", "abcdefghj"];
         let mut table = StringTable { starts: vec![0], ..StringTable::default() };
         for word in words {
             table.text.to_mut().push_str(word);

@@ -37,14 +37,12 @@ impl<'c> Request<'c> {
     /// The request's id of a unit type.
     #[inline(always)]
     pub(crate) fn unit_id(&self, unit_type: UnitTypeId) -> Option<&'c Cow<'c, str>> {
-        match &self.memo {
-            Some(memo) => memo.unit(unit_type).map(|(id, _)| *id),
-            None => {
-                let config = self.config;
-                let name = config.unit_types.get(usize::from(unit_type.0))?;
-                self.context.unit_id_of(name, &config.strings)
-            }
+        if let Some(memo) = &self.memo {
+            return memo.unit(unit_type).map(|(id, _)| *id);
         }
+        let config = self.config;
+        let name = config.unit_types.get(usize::from(unit_type.0))?;
+        self.context.unit_id_of(name, &config.strings)
     }
 
     /// The unit that an experiment randomises: the request's, or a time slice of its cluster.
@@ -63,21 +61,16 @@ impl<'c> Request<'c> {
     #[cold]
     fn slice(&self, design: &Switchback) -> Option<Unit<'c>> {
         let name = self.name(design.cluster);
-        let cluster = match (self.context.unit_named(name), self.context.value(name)) {
-            (Some(id), _) | (None, Some(AttributeValue::String(id))) => id,
-            _ => return None,
-        };
+        let cluster = self.context.unit_named(name).or_else(|| match self.context.value(name) {
+            Some(AttributeValue::String(cluster)) => Some(cluster),
+            _ => None,
+        })?;
         let unit = Unit { id: cluster, slice: Some(design.slice(self.now_ms)?) };
         with_slice_text(unit, |_| unit)
     }
 
     #[inline]
-    pub(crate) fn bucket(
-        &mut self,
-        salt: SaltState,
-        unit_type: UnitTypeId,
-        unit: Unit<'c>,
-    ) -> u16 {
+    pub(crate) fn bucket(&mut self, salt: SaltState, unit_type: UnitTypeId, unit: Unit<'c>) -> u16 {
         match unit.slice {
             None => self.bucket_of(salt, unit_type, unit.id),
             // `unit` has made sure that the slice has a text.

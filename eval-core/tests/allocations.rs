@@ -2,8 +2,6 @@
 //!
 //! The only test of its program: the counters see every thread.
 
-#![expect(clippy::unwrap_used, reason = "test code: a wrong assumption should stop the test")]
-
 #[path = "support/counting.rs"]
 mod counting;
 mod support;

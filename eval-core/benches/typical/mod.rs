@@ -55,8 +55,7 @@ fn typical(rng: &mut Rng, key: &str) -> ExperimentSource {
     let mut e = experiment(key);
     e.salt =
         (0..15).map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz234567"[rng.below(32)])).collect();
-    e.variants =
-        variants(&[("control", 5000), ("treatment_a", 2500), ("treatment_b", 2500)]);
+    e.variants = variants(&[("control", 5000), ("treatment_a", 2500), ("treatment_b", 2500)]);
     for variant in &mut e.variants {
         variant.value = payload(rng);
     }
@@ -130,10 +129,10 @@ pub(crate) fn panel(rng: &mut Rng) -> Context<'static> {
         .attribute("plan", "pro")
 }
 
-/// Users of whom every second one fails one of the conditions of [`single`].
+/// Users of whom half fail one of the conditions of [`single`], each condition equally often, in no order.
 pub(crate) fn half_matching(n: usize) -> Vec<Context<'static>> {
     let mut rng = Rng(7);
-    (0..n)
+    let mut users: Vec<Context<'static>> = (0..n)
         .map(|i| {
             let mut context = panel(&mut rng);
             if i % 2 == 1 {
@@ -142,5 +141,15 @@ pub(crate) fn half_matching(n: usize) -> Vec<Context<'static>> {
             }
             context
         })
-        .collect()
+        .collect();
+    for at in (1..n).rev() {
+        users.swap(at, rng.below(at + 1));
+    }
+    users
+}
+
+/// The sixteen users of the bulk benchmarks.
+pub(crate) fn panels() -> Vec<Context<'static>> {
+    let mut rng = Rng(99);
+    (0..16).map(|_| panel(&mut rng)).collect()
 }

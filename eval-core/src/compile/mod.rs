@@ -177,7 +177,8 @@ impl<'s> Compiler<'s> {
         for flag in flags {
             strings.intern(&flag.key);
         }
-        let lists = experiments.iter().map(|e| &e.variants).chain(flags.iter().map(|f| &f.variants));
+        let lists =
+            experiments.iter().map(|e| &e.variants).chain(flags.iter().map(|f| &f.variants));
         for list in lists {
             self.variants.values(list, strings);
         }

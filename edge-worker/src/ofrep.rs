@@ -207,7 +207,7 @@ fn etag(held: &Held, context: &Context<'_>, kind: KeyKind, now_ms: i64) -> Strin
     };
     part(held.environment.id().as_bytes());
     // A client that is told 304 keeps its tokens, so they must be good for a while yet.
-    part(&now_ms.div_euclid(token::MAX_AGE_MS / 2).to_le_bytes());
+    part(&now_ms.div_euclid(token::RENEWAL_MS).to_le_bytes());
     part(&[u8::from(kind == KeyKind::Server)]);
     for unit_type in config.unit_types() {
         part(context.unit_id(unit_type).unwrap_or_default().as_bytes());

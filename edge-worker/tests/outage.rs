@@ -23,14 +23,17 @@ const HANGS: u16 = 0;
 struct Collector {
     url: String,
     status: Arc<AtomicU16>,
+    n_asked: Arc<AtomicU16>,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Collector {
     async fn start(status: u16) -> Self {
         let (status, lines) = (Arc::new(AtomicU16::new(status)), Arc::new(Mutex::new(Vec::new())));
-        let (told, kept) = (status.clone(), lines.clone());
+        let n_asked = Arc::new(AtomicU16::new(0));
+        let (told, asked, kept) = (status.clone(), n_asked.clone(), lines.clone());
         let answer = move |body: String| async move {
+            asked.fetch_add(1, Ordering::Relaxed);
             let status = told.load(Ordering::Relaxed);
             if status == HANGS {
                 std::future::pending::<()>().await;
@@ -45,7 +48,7 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { url, status, lines }
+        Self { url, status, n_asked, lines }
     }
 
     fn events(&self) -> Vec<Value> {
@@ -158,12 +161,15 @@ async fn a_collector_that_hangs_delays_no_answer_and_refused_exposures_are_count
     let store = tempfile::tempdir().expect("a scratch folder");
     let collector = Collector::start(HANGS).await;
     let edge = Edge::start(store.path(), &collector.url, None).await;
+    edge.visit("a").await;
+    eventually("the collector hangs", async || collector.n_asked.load(Ordering::Relaxed) == 1)
+        .await;
     for n in 0..20 {
         edge.visit(&format!("a-{n}")).await;
     }
-    assert_eq!(edge.exposures().await["sent"], 0, "all answers were there before the collector's");
+    assert_eq!(edge.exposures().await["pending"], 21);
     collector.tell(401);
-    eventually("the loss is counted", async || edge.exposures().await["dropped"] == 20).await;
+    eventually("the loss is counted", async || edge.exposures().await["dropped"] == 21).await;
     edge.stop().await;
 }
 

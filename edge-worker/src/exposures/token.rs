@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! base64url( 1 byte    version, 1
-//!            4 bytes   when the edge decided, seconds since the Unix epoch, little endian
+//!            4 bytes   when the edge decided: the time window of the event id, little endian
 //!            8 bytes   generation, little endian
 //!            2 bytes   bucket, little endian
 //!            1 byte    reason: 0 split, 1 prior
@@ -15,18 +15,21 @@
 //!            16 bytes  tag over all of the above )
 //! ```
 //!
-//! A text is its length, little endian in two bytes, and its bytes in UTF-8. The environment is not in it: its key signs.
+//! A text is its length, little endian in two bytes, and its bytes in UTF-8. The environment is not in it: its key signs. Within an hour
+//! every edge writes the same token for the same decision.
 
-use super::{ExposureEvent, MAX_UNITS};
+use super::{ExposureEvent, MAX_UNITS, WINDOW_MS};
 use crate::base64url;
 use crate::signing::SigningKey;
 
-/// Milliseconds for which a token can be posted.
-pub const MAX_AGE_MS: i64 = 48 * 3_600_000;
+/// Time windows after its own in which a token can be posted: at least 48 hours.
+pub const MAX_AGE_WINDOWS: i64 = 48;
+/// Milliseconds after which an answer that a client keeps is made anew, so that its tokens are good for as long again.
+pub const RENEWAL_MS: i64 = MAX_AGE_WINDOWS / 2 * WINDOW_MS;
 /// Characters of a token at most: eight units of full length and five attributes stay below.
 pub const MAX_CHARS: usize = 24 * 1024;
-/// Milliseconds by which the clock of the edge that decided may be ahead.
-const MAX_AHEAD_MS: i64 = 3_600_000;
+/// Time windows by which the clock of the edge that decided may be ahead.
+const MAX_AHEAD_WINDOWS: i64 = 1;
 /// First byte of the payload.
 const VERSION: u8 = 1;
 /// Reasons, by their byte.
@@ -55,11 +58,11 @@ impl TokenError {
 
 /// Writes the token of an exposure.
 pub fn seal(event: &ExposureEvent<'_>, key: &SigningKey) -> String {
-    let seconds = u32::try_from(event.decided_at_ms.div_euclid(1000)).unwrap_or(0);
+    let window = u32::try_from(event.decided_at_ms.div_euclid(WINDOW_MS)).unwrap_or(0);
     let reason = REASONS.iter().position(|reason| *reason == event.reason).unwrap_or(0);
     let mut payload = Vec::with_capacity(256);
     payload.push(VERSION);
-    payload.extend_from_slice(&seconds.to_le_bytes());
+    payload.extend_from_slice(&window.to_le_bytes());
     payload.extend_from_slice(&event.generation.to_le_bytes());
     payload.extend_from_slice(&event.bucket.to_le_bytes());
     payload.push(u8::try_from(reason).unwrap_or(0));
@@ -103,8 +106,8 @@ pub fn open(token: &str, key: &SigningKey, now_ms: i64) -> Result<Opened, TokenE
     let decided_at_ms =
         read(opened.payload(), "", now_ms, &mut Vec::new(), |event| event.decided_at_ms)
             .ok_or(TokenError::Invalid)?;
-    let age_ms = now_ms.saturating_sub(decided_at_ms);
-    if (-MAX_AHEAD_MS..=MAX_AGE_MS).contains(&age_ms) {
+    let age = now_ms.div_euclid(WINDOW_MS).saturating_sub(decided_at_ms.div_euclid(WINDOW_MS));
+    if (-MAX_AHEAD_WINDOWS..=MAX_AGE_WINDOWS).contains(&age) {
         Ok(opened)
     } else {
         Err(TokenError::Expired)
@@ -139,7 +142,7 @@ fn read<'p, T>(
     if version != VERSION {
         return None;
     }
-    let decided_at_ms = i64::from(u32::from_le_bytes(rest.array()?)) * 1000;
+    let decided_at_ms = i64::from(u32::from_le_bytes(rest.array()?)) * WINDOW_MS;
     let generation = u64::from_le_bytes(rest.array()?);
     let bucket = u16::from_le_bytes(rest.array()?);
     let [reason, n_units] = rest.array()?;
@@ -219,7 +222,8 @@ mod tests {
         ] {
             let token = seal(&sealed, &key());
             let opened = open(&token, &key(), NOW_MS + 5000).unwrap();
-            let expected = ExposureEvent { shown_at_ms: NOW_MS + 5000, ..sealed };
+            let decided_at_ms = NOW_MS - NOW_MS % WINDOW_MS;
+            let expected = ExposureEvent { decided_at_ms, shown_at_ms: NOW_MS + 5000, ..sealed };
             let is_same =
                 opened.with_event("production-k3v9x2mq", NOW_MS + 5000, |event| *event == expected);
             assert_eq!(is_same, Some(true));
@@ -238,9 +242,10 @@ mod tests {
     fn a_token_is_taken_for_two_days_and_under_its_own_key() {
         let token = seal(&event("u-1"), &key());
         let at = |now_ms| open(&token, &key(), now_ms).err();
-        assert_eq!(at(NOW_MS + MAX_AGE_MS), None);
-        assert_eq!(at(NOW_MS + MAX_AGE_MS + 1), Some(TokenError::Expired));
-        assert_eq!(at(NOW_MS - MAX_AHEAD_MS - 1), Some(TokenError::Expired));
+        assert_eq!(at(NOW_MS + 48 * WINDOW_MS), None);
+        assert_eq!(at(NOW_MS + 49 * WINDOW_MS), Some(TokenError::Expired));
+        assert_eq!(at(NOW_MS - WINDOW_MS), None);
+        assert_eq!(at(NOW_MS - 2 * WINDOW_MS), Some(TokenError::Expired));
         let keys = SigningKeys::derive(&[9; 32], "staging-k3v9x2mq");
         assert_eq!(open(&token, &keys.exposure, NOW_MS).err(), Some(TokenError::Invalid));
         for cut in 0..token.len() {

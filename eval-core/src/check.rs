@@ -253,10 +253,7 @@ fn variants_problem(
     if last > config.strings.len() || !names.iter().all(|&name| config.strings.holds(name)) {
         return Some("a variant's name or value does not exist");
     }
-    named
-        .iter()
-        .any(|&at| at >= variants.len)
-        .then_some("it names a variant that it does not have")
+    named.iter().any(|&at| at >= variants.len).then_some("it names a variant that it does not have")
 }
 
 fn requirements_problem(

@@ -1,12 +1,12 @@
 //! The seven steps of a flag, and the requirements that flags and experiments place on each other.
 
 use crate::config::{Flag, RuleServe, Span, Target};
-use crate::strings::StringId;
 use crate::decision::{Decision, Why};
 use crate::evaluate::Request;
 use crate::experiment::Asked;
 use crate::explain::{Step, Trace};
 use crate::slots::owner_of;
+use crate::strings::StringId;
 
 impl<'c> Request<'c> {
     pub(crate) fn flag<T: Trace>(
@@ -23,8 +23,7 @@ impl<'c> Request<'c> {
         let config = self.config;
         let serve = |answer: &mut Decision<'c>, variant, why| {
             let variant = config.variant(flag.variants, variant);
-            *answer =
-                Decision { config: Some(config), key, variant, why, ..Decision::NOT_FOUND };
+            *answer = Decision { config: Some(config), key, variant, why, ..Decision::NOT_FOUND };
         };
         // 2. The kill switch.
         if !flag.enabled || flag.damaged {

@@ -81,21 +81,12 @@ impl<'c> Request<'c> {
         }
         let bucket = self.bucket(self.config.domain_salt, experiment.unit_type, unit);
         let inside = layer.domain_lo <= bucket && bucket < layer.domain_hi;
-        trace.record(|| Step::Domain {
-            bucket,
-            lo: layer.domain_lo,
-            hi: layer.domain_hi,
-            inside,
-        });
+        trace.record(|| Step::Domain { bucket, lo: layer.domain_lo, hi: layer.domain_hi, inside });
         (!inside).then_some(bucket)
     }
 
     /// The first holdout of a list that holds the request's unit.
-    pub(crate) fn holdout<T: Trace>(
-        &mut self,
-        holdouts: Span,
-        trace: &mut T,
-    ) -> Option<HoldoutId> {
+    pub(crate) fn holdout<T: Trace>(&mut self, holdouts: Span, trace: &mut T) -> Option<HoldoutId> {
         if holdouts.is_empty() {
             return None;
         }

@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn words_are_told_apart_by_every_byte_and_by_length() {
-        let words = ["", "\0", "a", "ab", "a\0", "abcdefgh", "abcdefgh\0", "abcdefghi", "abcdefghj"];
+        let words =
+            ["", "\0", "a", "ab", "a\0", "abcdefgh", "abcdefgh\0", "abcdefghi", "abcdefghj"];
         let mut table = StringTable { starts: vec![0], ..StringTable::default() };
         for word in words {
             table.text.to_mut().push_str(word);

@@ -333,7 +333,9 @@ impl Operands<'_> {
             AttributeValue::String(text) => {
                 return (!self.texts.is_empty()).then(|| has_text(self.texts, self.strings, text));
             }
-            AttributeValue::Bool(_) => |literal: &LiteralRow| matches!(literal, LiteralRow::Bool(_)),
+            AttributeValue::Bool(_) => {
+                |literal: &LiteralRow| matches!(literal, LiteralRow::Bool(_))
+            }
             AttributeValue::Number(_) => {
                 |literal: &LiteralRow| matches!(literal, LiteralRow::Number(_))
             }
@@ -383,8 +385,8 @@ impl Operands<'_> {
     }
 
     fn text(self, value: &AttributeValue<'_>, holds: fn(&str, &str) -> bool) -> bool {
-        value
-            .as_str()
-            .is_some_and(|text| self.texts.iter().any(|part| holds(text, self.strings.get(part.id))))
+        value.as_str().is_some_and(|text| {
+            self.texts.iter().any(|part| holds(text, self.strings.get(part.id)))
+        })
     }
 }

@@ -72,12 +72,7 @@ impl<'c> Request<'c> {
     }
 
     #[inline]
-    pub(crate) fn bucket(
-        &mut self,
-        salt: SaltState,
-        unit_type: UnitTypeId,
-        unit: Unit<'c>,
-    ) -> u16 {
+    pub(crate) fn bucket(&mut self, salt: SaltState, unit_type: UnitTypeId, unit: Unit<'c>) -> u16 {
         match unit.slice {
             None => self.bucket_of(salt, unit_type, unit.id),
             // `unit` has made sure that the slice has a text.

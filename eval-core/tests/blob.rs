@@ -113,7 +113,10 @@ fn an_empty_environment_has_a_blob_too() {
     let bytes = blob::encode(&compile(&source).unwrap(), 1, 0);
     let (_, config) = blob::decode(&bytes).unwrap();
     let context = Context::new().unit("user_id", "u");
-    assert_eq!(Request::new(&config, &context, None, 0).evaluate("x").reason().as_str(), "not_found");
+    assert_eq!(
+        Request::new(&config, &context, None, 0).evaluate("x").reason().as_str(),
+        "not_found"
+    );
     assert_eq!(config.n_keys(), 0);
     assert!(!config.has_lists());
 }

@@ -55,8 +55,7 @@ fn typical(rng: &mut Rng, key: &str) -> ExperimentSource {
     let mut e = experiment(key);
     e.salt =
         (0..15).map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz234567"[rng.below(32)])).collect();
-    e.variants =
-        variants(&[("control", 5000), ("treatment_a", 2500), ("treatment_b", 2500)]);
+    e.variants = variants(&[("control", 5000), ("treatment_a", 2500), ("treatment_b", 2500)]);
     for variant in &mut e.variants {
         variant.value = payload(rng);
     }

@@ -160,16 +160,14 @@ impl Optional<'_> {
     /// `first` is the first id that is new.
     pub(super) fn of(ids: impl Iterator<Item = Option<u32>>, first: u32) -> Self {
         let mut next = first;
-        Self(Numbers::of(ids.map(|id| {
-            id.map_or(0, |id| encode_fresh(&mut next, id, u32::MAX).wrapping_add(1))
-        })))
+        Self(Numbers::of(
+            ids.map(|id| id.map_or(0, |id| encode_fresh(&mut next, id, u32::MAX).wrapping_add(1))),
+        ))
     }
 
     pub(super) fn iter(&self, first: u32) -> impl Iterator<Item = Option<u32>> {
         let mut next = first;
-        self.0.iter().map(move |code| {
-            Some(decode_fresh(&mut next, code.checked_sub(1)?, u32::MAX))
-        })
+        self.0.iter().map(move |code| Some(decode_fresh(&mut next, code.checked_sub(1)?, u32::MAX)))
     }
 }
 

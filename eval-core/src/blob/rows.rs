@@ -377,8 +377,7 @@ impl Entries<'_> {
             let next = if kind == 0 { &mut next_flag } else { &mut next_experiment };
             let index = next.wrapping_add(distance);
             *next = index.wrapping_add(1);
-            let target =
-                if kind == 0 { Target::Flag(index) } else { Target::Experiment(index) };
+            let target = if kind == 0 { Target::Flag(index) } else { Target::Experiment(index) };
             Entry::new(StringId(key), target)
         }));
         rows

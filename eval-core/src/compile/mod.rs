@@ -41,7 +41,9 @@ pub fn compile(source: &ConfigSource) -> Result<CompiledConfig<'static>, Compile
     compiler.experiments()?;
     compiler.flags()?;
     compiler.requirements()?;
-    Ok(compiler.finish())
+    let mut config = compiler.finish();
+    config.routes = crate::route::compile(source)?;
+    Ok(config)
 }
 
 /// Everything that compiling knows so far.
@@ -177,7 +179,8 @@ impl<'s> Compiler<'s> {
         for flag in flags {
             strings.intern(&flag.key);
         }
-        let lists = experiments.iter().map(|e| &e.variants).chain(flags.iter().map(|f| &f.variants));
+        let lists =
+            experiments.iter().map(|e| &e.variants).chain(flags.iter().map(|f| &f.variants));
         for list in lists {
             self.variants.values(list, strings);
         }

@@ -1,6 +1,7 @@
 // Routing in front of real origins: the Worker in workerd and the native edge, by the same table.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { eventually, readyz, startCollector } from "./harness.mjs";
@@ -33,7 +34,7 @@ async function startSite(t, settings = {}) {
     },
     "/tagged": (request, response) => {
       const headers = { etag: '"v1"', "last-modified": "Fri, 20 Nov 2026 10:00:00 GMT", "cache-control": "public, max-age=600", "content-type": "text/html" };
-      if (request.headers["if-none-match"] === '"v1"') return response.writeHead(304, headers).end();
+      if (request.headers["if-none-match"]?.includes('"v1"')) return response.writeHead(304, headers).end();
       response.writeHead(200, { ...headers, "cache-control": "private, max-age=600" }).end(HOME);
     },
     "/fails": (_, response) => response.writeHead(200).end("control of fails"),
@@ -196,7 +197,7 @@ test("a browser's copy of a page is confirmed for the same decisions only", asyn
     assert.match(etag, /^W\/"v1~s[0-9a-f]{16}"$/, name);
     assert.equal(first.headers["last-modified"], undefined);
     const again = await get({ "if-none-match": etag });
-    assert.deepEqual([again.status, again.headers.etag], [304, etag.replace("W/", "")], name);
+    assert.deepEqual([again.status, again.headers.etag], [304, etag], name);
     assert.equal((await get({ "if-none-match": '"v1"' })).status, 200, "a copy without decisions");
     assert.equal((await get({ "if-none-match": etag, cookie: cookies.treatment })).status, 200, "a copy of another visitor");
     const token = qaToken(list_secret, environment, Math.floor(Date.now() / 1000) + 60, { visitors: "treatment" });
@@ -263,6 +264,8 @@ test("what was served is logged, once, and what was only fetched ahead is not", 
 
 test("a page streams through without being held", async (t) => {
   const size = 64 * 1024 * 1024;
+  // Compressing for the client, as Cloudflare and its simulation do, would gather small pieces.
+  const plain = { headers: { "accept-encoding": "identity" } };
   let sent = 0;
   let release;
   const origin = await startOrigin(t, "site", {
@@ -276,15 +279,16 @@ test("a page streams through without being held", async (t) => {
       response.writeHead(200, { "content-type": "text/html" });
       response.write("<html><head></head>");
       const chunk = Buffer.alloc(64 * 1024, "x");
+      const closed = once(response, "close");
       for (sent = 0; sent < size && !response.destroyed; sent += chunk.length) {
-        if (!response.write(chunk)) await new Promise((resolve) => response.once("drain", resolve).once("close", resolve));
+        if (!response.write(chunk)) await Promise.race([once(response, "drain"), closed]);
       }
       response.end();
     },
   });
   const { edges } = await startEdges(t, [{ key: "all", base: { origin: origin.url }, experiment: "visitors", inject: true }]);
   for (const { url, name } of edges) {
-    const slow = (await fetch(`${url}/slow`)).body.pipeThrough(new TextDecoderStream()).getReader();
+    const slow = (await fetch(`${url}/slow`, plain)).body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     while (!text.includes("first")) text += (await slow.read()).value;
     assert.match(text, /^<html><head><script>window.*<\/script><title>first/, "the beginning came while the origin still held the end");
@@ -292,7 +296,7 @@ test("a page streams through without being held", async (t) => {
     for (let part; !(part = await slow.read()).done; ) text += part.value;
     assert.match(text, /last<\/body><\/html>$/, name);
 
-    const large = (await fetch(`${url}/large`)).body.getReader();
+    const large = (await fetch(`${url}/large`, plain)).body.getReader();
     let received = (await large.read()).value.length;
     // A client that does not read: what the origin can send meanwhile lies in buffers on the way.
     let before;

@@ -16,9 +16,10 @@ export async function startOrigin(t, name, pages = {}) {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
-    const told = Object.fromEntries(
-      Object.entries(request.headers).filter(([header]) => /^(x-|via$|if-|accept-enc|cookie$|range$)/.test(header) && header !== "x-forwarded-for"),
-    );
+    // Cloudflare asks for compression whatever the client asked for, so only a refusal of it is told.
+    const isTold = ([name, value]) =>
+      /^(x-|via$|if-|cookie$|range$)/.test(name) ? name !== "x-forwarded-for" : name === "accept-encoding" && value === "identity";
+    const told = Object.fromEntries(Object.entries(request.headers).filter(isTold).sort());
     const text = JSON.stringify({ origin: name, method: request.method, url: request.url, n_bytes: body.length, headers: told });
     response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(text) }).end(text);
   });

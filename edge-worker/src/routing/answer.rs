@@ -221,7 +221,8 @@ fn make_personal(answer: &mut OriginAnswer, plan: &Plan, headers: &[(&str, &str)
         return;
     };
     // With a script in it the page is no longer the same byte for byte.
-    let weak = if answer.script.is_some() && !start.starts_with("W/") { "W/" } else { "" };
+    let is_changed = answer.script.is_some() || (plan.script.is_some() && answer.status == 304);
+    let weak = if is_changed && !start.starts_with("W/") { "W/" } else { "" };
     edits.set("etag", format!("{weak}{start}{}\"", plan.tag));
     let bare = etag.strip_prefix("W/").unwrap_or(etag);
     if answer.status == 200 && etag_matches(plan.known_tags.as_deref(), bare) {

@@ -24,8 +24,14 @@ impl Personal {
         let tag = format!("~s{hash:016x}");
         let ending = format!("{tag}\"");
         let tags = head.header("if-none-match").unwrap_or_default().split(',').map(str::trim);
-        let known: Vec<String> =
-            tags.filter_map(|tag| Some(format!("{}\"", tag.strip_suffix(&ending)?))).collect();
+        let mut known = Vec::new();
+        for tag in tags {
+            if let Some(start) = tag.strip_suffix(&ending) {
+                // Pages with a script in them were given weak tags, whatever the origin's was.
+                let strong = start.strip_prefix("W/").unwrap_or(start);
+                known.extend([format!("{strong}\""), format!("W/{strong}\"")]);
+            }
+        }
         Self { tag, known_tags: (!known.is_empty()).then(|| known.join(", ")), injects }
     }
 }
@@ -174,7 +180,10 @@ mod tests {
             "\"a~s0000000000000007\", W/\"b~s0000000000000007\", \"c\", \"d~s08\"",
         )];
         let head = Head { headers, ..Head::default() };
-        assert_eq!(Personal::new(&head, 7, false).known_tags.as_deref(), Some("\"a\", W/\"b\""));
+        assert_eq!(
+            Personal::new(&head, 7, false).known_tags.as_deref(),
+            Some("\"a\", W/\"a\", \"b\", W/\"b\"")
+        );
         assert_eq!(Personal::new(&head, 8, false).known_tags, None);
     }
 

@@ -122,9 +122,6 @@ fn add(table: &mut RouteTable<'static>, route: &Route<String>, control: &str) {
     for origin in origins.filter_map(|actions| actions.origin.as_mut()) {
         *origin = Cow::Owned(origin.trim_end_matches('/').to_owned());
     }
-    // What the rows say need not be said twice.
-    route.hosts.clear();
-    route.paths.clear();
     table.routes.push(route);
     table.controls.push(Cow::Owned(control.to_owned()));
 }

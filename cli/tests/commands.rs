@@ -85,6 +85,7 @@ fn a_blob_says_what_is_in_it() {
         segments: Vec::new(),
         experiments: Vec::new(),
         flags: Vec::new(),
+        routes: Vec::new(),
     })
     .unwrap();
     let folder = tempfile::tempdir().unwrap();

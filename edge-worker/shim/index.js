@@ -6,6 +6,7 @@
 
 import wasm from "./edge_worker_bg.wasm";
 import { __wbg_reset_state, answer, background, consume, forward, initSync, load, start } from "./edge_worker.js";
+import { passOn, route } from "./routing.js";
 
 initSync({ module: wasm });
 
@@ -26,6 +27,16 @@ let isStarted = false;
 
 export default {
   async fetch(request, env, ctx) {
+    if (env.SORTITION_HOSTS) {
+      try {
+        ensureStarted(env);
+        const routed = await route(request, env, ctx, shell);
+        if (routed) return routed;
+      } catch (error) {
+        replaceInstance(error);
+        return (await passOn(request, env)) ?? failOpen(request);
+      }
+    }
     const head = readHead(request);
     const body = await readBody(request);
     try {
@@ -62,6 +73,14 @@ export default {
       batch.retryAll({ delaySeconds: 10 });
     }
   },
+};
+
+// What routing shares with the other requests.
+const shell = {
+  epoch: 0, // number of the instance
+  load,
+  respond,
+  runBackground: (env, ctx) => ctx.waitUntil(background(env).catch(replaceInstance)),
 };
 
 function ensureStarted(env) {
@@ -131,7 +150,7 @@ function parseHeaders(bytes) {
 
 // The layout of a frame is described in edge-worker/src/cloudflare/frame.rs.
 function respond(frame, request, env, ctx) {
-  if (frame[1] === 1) ctx.waitUntil(background(env).catch(replaceInstance));
+  if (frame[1] === 1) shell.runBackground(env, ctx);
   const status = frame[2] | (frame[3] << 8);
   const bodyStart = 8 + (frame[4] | (frame[5] << 8) | (frame[6] << 16) | (frame[7] << 24));
   const isEmpty = bodyStart === frame.length || request.method === "HEAD";
@@ -144,6 +163,7 @@ function respond(frame, request, env, ctx) {
 function replaceInstance(error) {
   console.error("worker instance replaced:", error?.stack ?? error);
   isStarted = false;
+  shell.epoch += 1;
   __wbg_reset_state();
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Access<'r> {
 }
 
 /// An environment and the config that this request is answered from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Held {
     pub(crate) environment: Arc<Environment>,
     pub(crate) config: Arc<HeldConfig>,
@@ -125,7 +125,7 @@ fn presented_key<'r>(request: &Request<'r>, is_ofrep: bool) -> Result<&'r str, R
 }
 
 /// The environment id in `sk_server_{environment}_{secret}` or `sk_client_…`.
-fn environment_of(key: &str) -> Option<&str> {
+pub(crate) fn environment_of(key: &str) -> Option<&str> {
     let rest = key.strip_prefix("sk_server_").or_else(|| key.strip_prefix("sk_client_"))?;
     let (environment, secret) = rest.split_once('_')?;
     (is_environment_id(environment) && !secret.is_empty()).then_some(environment)

@@ -9,6 +9,7 @@ use crate::environments::{Environment, is_environment_id};
 use crate::exposures::ExposureCounts;
 use crate::request::Request;
 use crate::response::{Answer, Problem, to_json};
+use crate::routing::RoutingCounters;
 use crate::service::{Outcome, Service};
 
 #[derive(Serialize)]
@@ -20,6 +21,19 @@ struct Readiness<'s> {
     age_ms: Option<i64>,
     environments: Vec<EnvironmentReadiness<'s>>,
     exposures: ExposureReadiness<'s>,
+    /// Absent where nothing is routed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    routing: Option<RoutingReadiness<'s>>,
+}
+
+#[derive(Serialize)]
+struct RoutingReadiness<'s> {
+    /// Environments of routed hosts that have no SDK key here: their exposures are not logged.
+    missing_sdk_keys: Vec<&'s str>,
+    /// There is no secret to sign cookies with: visitors have no id and see control.
+    missing_cookie_key: bool,
+    #[serde(flatten)]
+    counters: RoutingCounters,
 }
 
 #[derive(Serialize)]
@@ -103,9 +117,23 @@ pub(crate) fn readyz(service: &Service, request: &Request<'_>) -> Outcome {
             collector_failures: exposures.n_failures(),
             collector_rests_ms: exposures.rest_ms(request.now_ms),
         },
+        routing: describe_routing(service),
     };
     let status = if is_ready { 200 } else { 503 };
     Outcome::Answer(Answer::json(status, to_json(&readiness)).with("cache-control", "no-store"))
+}
+
+fn describe_routing(service: &Service) -> Option<RoutingReadiness<'_>> {
+    let config = &service.config().routing;
+    if config.hosts.is_empty() {
+        return None;
+    }
+    let has_no_key = |environment: &&str| config.sdk_key(environment).is_none();
+    Some(RoutingReadiness {
+        missing_sdk_keys: config.hosts.environments().filter(has_no_key).collect(),
+        missing_cookie_key: service.config().list_secret.is_none(),
+        counters: service.routing_counters(),
+    })
 }
 
 fn describe<'s>(

@@ -23,6 +23,7 @@ pub mod health;
 pub mod config;
 pub mod environments;
 pub mod exposures;
+pub mod routing;
 pub mod identity;
 pub mod signing;
 pub mod random;

@@ -34,6 +34,11 @@ fn find(path: &str) -> Option<(&'static str, Route<'_>)> {
     })
 }
 
+/// Whether a path is one of the edge's own, which are never routed to a site behind it.
+pub(crate) fn is_own(path: &str) -> bool {
+    find(path).is_some()
+}
+
 /// Answers a request, with the headers that browsers need.
 pub(crate) fn dispatch(service: &Service, request: &Request<'_>) -> Outcome {
     if request.method == "OPTIONS" {

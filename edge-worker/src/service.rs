@@ -13,6 +13,7 @@ use crate::random::Random;
 use crate::request::Request;
 use crate::response::Answer;
 use crate::routes;
+use crate::routing::{RoutingConfig, RoutingCounters, RoutingState};
 
 /// Milliseconds after which a flush that never reported back is given up for dead.
 const FLUSH_TIMEOUT_MS: i64 = 60_000;
@@ -37,6 +38,8 @@ pub struct ServiceConfig {
     pub has_store: bool,
     /// Domain of the identity cookie, such as `shop.example`, so that its subdomains share it. `None`: the host that was asked, alone.
     pub cookie_domain: Option<String>,
+    /// What is in front of which site.
+    pub routing: RoutingConfig,
     /// 32 bytes from the platform's cryptographic source: ids and jitter of this process or isolate come from it.
     pub seed: [u8; 32],
 }
@@ -51,6 +54,7 @@ impl Default for ServiceConfig {
             has_queue: false,
             has_store: true,
             cookie_domain: None,
+            routing: RoutingConfig::default(),
             seed: [0; 32],
         }
     }
@@ -81,6 +85,7 @@ pub struct Service {
     random: Random,
     environments: Environments,
     exposures: Mutex<ExposureLog>,
+    routing: RoutingState,
     /// When a flush of exposures began; 0 when none is under way.
     flushing_since_ms: AtomicI64,
     /// When the queue last took nothing.
@@ -103,6 +108,15 @@ impl Service {
     /// Random numbers of this process or isolate.
     pub fn random(&self) -> &Random {
         &self.random
+    }
+
+    pub(crate) fn routing(&self) -> &RoutingState {
+        &self.routing
+    }
+
+    /// What happened to routed requests.
+    pub fn routing_counters(&self) -> RoutingCounters {
+        self.routing.counters()
     }
 
     /// Answers a request from memory, or says what is missing.

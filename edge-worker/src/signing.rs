@@ -31,6 +31,8 @@ pub struct SigningKeys {
     pub cookie: SigningKey,
     /// Signs the tokens of deferred exposures.
     pub exposure: SigningKey,
+    /// Signs QA overrides of routed requests.
+    pub qa: SigningKey,
 }
 
 impl SigningKeys {
@@ -39,6 +41,7 @@ impl SigningKeys {
         Self {
             cookie: SigningKey::derive(secret, "cookie", environment),
             exposure: SigningKey::derive(secret, "exposure", environment),
+            qa: SigningKey::derive(secret, "qa", environment),
         }
     }
 }

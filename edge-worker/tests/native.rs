@@ -19,7 +19,9 @@ fn publish(store: &Path, generation: u64) {
     let object = store.join(object);
     let folder = object.parent().expect("objects lie in folders");
     std::fs::create_dir_all(folder).expect("a scratch folder is writable");
-    std::fs::write(&object, source::blob(generation, 0)).expect("a scratch folder is writable");
+    let blob = source::encode(&source::source(generation), generation, 0);
+    std::fs::write(&object, blob.expect("the fixture compiles"))
+        .expect("a scratch folder is writable");
     std::fs::write(folder.join("latest.json"), pointer).expect("a scratch folder is writable");
 }
 

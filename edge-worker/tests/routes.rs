@@ -14,6 +14,12 @@ use source::{CLIENT_KEY, ENVIRONMENT, LIST_SECRET, SERVER_KEY, STARTS_AT_MS};
 
 const NOW_MS: i64 = 1_795_170_600_000;
 
+/// The blob of a generation, created at a given time.
+fn blob(generation: u64, created_at_ms: i64) -> Vec<u8> {
+    source::encode(&source::source(generation), generation, created_at_ms)
+        .expect("the fixture compiles")
+}
+
 /// A service that holds a generation of the fixture.
 fn service_with(generation: u64) -> Service {
     let service = empty_service();
@@ -22,7 +28,7 @@ fn service_with(generation: u64) -> Service {
     let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), NOW_MS) else {
         panic!("the first pointer is always followed")
     };
-    assert!(environment.offer(&pointer, source::blob(generation, NOW_MS - 5000), NOW_MS));
+    assert!(environment.offer(&pointer, blob(generation, NOW_MS - 5000), NOW_MS));
     service
 }
 
@@ -342,7 +348,7 @@ fn a_key_of_an_environment_that_does_not_exist_is_refused_where_there_is_a_defau
 fn damaged_blobs_are_refused_and_the_old_one_stays() {
     let service = service_with(7);
     let environment = service.environments().get(ENVIRONMENT, NOW_MS);
-    let good = source::blob(8, NOW_MS);
+    let good = blob(8, NOW_MS);
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;
     let mut newer = good.clone();
@@ -352,7 +358,7 @@ fn damaged_blobs_are_refused_and_the_old_one_stays() {
         ("flipped", flipped),
         ("newer format", newer),
         ("empty", Vec::new()),
-        ("other generation", source::blob(9, NOW_MS)),
+        ("other generation", blob(9, NOW_MS)),
     ];
     let pointer = Pointer { generation: 8, object: source::pointer(8).1 };
     for (what, bytes) in cases {
@@ -415,7 +421,7 @@ fn the_bundle_is_the_blob_for_server_keys_only() {
     let service = service_with(5);
     let answer = ask(&service, get("/v1/config-bundle", SERVER_KEY));
     assert_eq!(answer.status, 200);
-    assert_eq!(answer.body, source::blob(5, NOW_MS - 5000));
+    assert_eq!(answer.body, blob(5, NOW_MS - 5000));
     let etag = answer.header("etag").unwrap();
     let mut again = get("/v1/config-bundle", SERVER_KEY);
     again.headers.if_none_match = Some(etag);

@@ -349,6 +349,7 @@ pub struct CompiledConfig<'b> {
     /// Sorted by key.
     pub(crate) entries: Vec<Entry>,
     pub(crate) index: crate::index::KeyIndex,
+    pub(crate) routes: crate::route::RouteTable<'b>,
     /// Times at which some window opens or closes, sorted.
     pub(crate) transitions: Vec<i64>,
     pub(crate) faults: Vec<Fault>,
@@ -436,6 +437,25 @@ impl CompiledConfig<'_> {
     /// switchback slices.
     pub fn schedule_window(&self, now_ms: i64) -> usize {
         self.transitions.partition_point(|&at| at <= now_ms)
+    }
+
+    /// The routes of an edge that stands in front of a site.
+    pub fn routes(&self) -> &crate::route::RouteTable<'_> {
+        &self.routes
+    }
+
+    /// A variant of the experiment or flag that a key leads to, by its name: the name and its value as serialized JSON.
+    pub fn variant_named(&self, key: &str, variant: &str) -> Option<(&str, &str)> {
+        let at =
+            self.entries.binary_search_by(|entry| self.strings.get(entry.key).cmp(key)).ok()?;
+        let variants = match self.entries.get(at)?.target() {
+            Target::Flag(id) => self.flags.get(id as usize)?.variants,
+            Target::Experiment(id) => self.experiments.get(id as usize)?.variants,
+        };
+        let rows = (0..variants.len).map(|at| self.variant(variants, at));
+        rows.filter_map(|row| row.existing())
+            .map(|row| (self.strings.get(row.name), self.strings.get(row.value)))
+            .find(|(name, _)| *name == variant)
     }
 
     /// What is wrong in this config; empty for everything that [`crate::compile`] made.

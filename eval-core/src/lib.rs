@@ -32,6 +32,7 @@ pub mod bucket;
 pub mod targeting;
 pub mod fingerprint;
 pub mod blob;
+pub mod route;
 pub mod time;
 mod check;
 mod compile;

@@ -84,6 +84,9 @@ pub struct ConfigSource {
     pub experiments: Vec<ExperimentSource>,
     /// Flags that are not archived.
     pub flags: Vec<FlagSource>,
+    /// What an edge in front of a site does with its requests.
+    #[serde(default)]
+    pub routes: Vec<crate::route::RouteSource>,
 }
 
 /// One SDK key, hashed.

@@ -2,7 +2,7 @@
 // and the collector. Nothing here needs a network.
 
 import { spawn, execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -25,14 +25,16 @@ export function scratch(t) {
   return folder;
 }
 
-// Publishes a generation of the fixture environment into a store folder; answers its id, keys and list secret.
-export function publish(store, generation) {
-  return JSON.parse(execFileSync(FIXTURE, ["publish", store, String(generation)], { encoding: "utf8" }));
+// Publishes a generation of the fixture environment into a store folder, perhaps with routes; answers its id, keys and list secret.
+export function publish(store, generation, routes = []) {
+  const file = join(store, "routes.json");
+  writeFileSync(file, JSON.stringify(routes));
+  return JSON.parse(execFileSync(FIXTURE, ["publish", store, String(generation), file], { encoding: "utf8" }));
 }
 
 // The native edge over a store folder.
-export async function startNative(t, store) {
-  const child = spawn(FIXTURE, ["serve", store], { stdio: ["ignore", "pipe", "inherit"] });
+export async function startNative(t, store, settings = {}) {
+  const child = spawn(FIXTURE, ["serve", store], { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...settings } });
   t.after(() => child.kill("SIGKILL"));
   for await (const line of createInterface(child.stdout)) return JSON.parse(line).url;
   throw new Error("the native edge did not start");

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use edge_worker::routing::{Hosts, RoutingConfig};
 
 use crate::commands::Secret;
 use crate::prometheus::{self, MetricsArgs};
@@ -52,6 +53,24 @@ pub(crate) struct Edge {
     #[arg(long, env = "SORTITION_COOKIE_DOMAIN", value_name = "DOMAIN")]
     cookie_domain: Option<String>,
 
+    /// Hosts of sites that this edge stands in front of: `host=environment` or `host=environment@origin`, separated by commas.
+    #[arg(long, env = "SORTITION_HOSTS", default_value = "", value_name = "LIST", value_parser = Hosts::parse)]
+    hosts: Hosts,
+
+    /// SDK keys under which exposures of routed requests are logged, one for each environment, separated by commas.
+    #[arg(
+        long,
+        env = "SORTITION_ROUTING_KEYS",
+        default_value = "",
+        hide_env_values = true,
+        value_name = "LIST"
+    )]
+    routing_keys: String,
+
+    /// Time that an origin may take until it begins to answer, in milliseconds.
+    #[arg(long, env = "SORTITION_ORIGIN_TIMEOUT_MS", default_value_t = 10_000, value_name = "MS")]
+    origin_timeout_ms: u32,
+
     /// Time between two looks for a newer config, in milliseconds.
     #[arg(long, env = "SORTITION_REFRESH_INTERVAL_MS", default_value_t = 5000, value_name = "MS")]
     refresh_interval_ms: u64,
@@ -73,6 +92,11 @@ impl Edge {
             environment: self.environment,
             list_secret: self.list_secret.map(Secret::bytes),
             cookie_domain: self.cookie_domain,
+            routing: RoutingConfig {
+                hosts: self.hosts,
+                sdk_keys: RoutingConfig::parse_keys(&self.routing_keys),
+                origin_timeout_ms: self.origin_timeout_ms,
+            },
             refresh_interval: Duration::from_millis(self.refresh_interval_ms),
         };
         edge_worker::run(settings, shutdown).await

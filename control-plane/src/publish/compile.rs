@@ -50,6 +50,7 @@ pub fn source(snapshot: &EnvironmentSnapshot, list_secret: Option<&[u8; 32]>) ->
         segments: snapshot.segments.iter().map(|item| segment(&item.definition)).collect(),
         experiments: published.map(experiment).collect(),
         flags: active.map(flag).collect(),
+        routes: Vec::new(),
     };
     // A rule that serves a draft or an archived experiment would be skipped for every unit.
     let known: BTreeSet<&str> = source.experiments.iter().map(|e| e.key.as_str()).collect();

@@ -1,9 +1,12 @@
 //! What the tests in `tests/edge` need of Rust: published configs, and the native edge to compare the Worker with.
 //!
 //! ```text
-//! edge-fixture publish <store folder> <generation>   writes the blob and points latest.json at it
-//! edge-fixture serve <store folder>                  serves the native edge on a free port, printed as one line of JSON
+//! edge-fixture publish <store folder> <generation> [routes]   writes the blob and points latest.json at it; `routes` is a file with a
+//!                                                             JSON list of routes
+//! edge-fixture serve <store folder>                           serves the native edge on a free port, printed as one line of JSON
 //! ```
+//!
+//! `serve` reads the settings of routing from the environment, as `sortition edge` does, and `SORTITION_COLLECTOR_URL`.
 #![expect(clippy::print_stdout, reason = "a tool of the tests: its output is what they read")]
 
 mod source;
@@ -12,6 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
+use edge_worker::routing::{Hosts, RoutingConfig};
+use eval_core::route::RouteSource;
+use eval_core::source::ConfigSource;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -19,21 +25,28 @@ use tokio_util::sync::CancellationToken;
 async fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["publish", store, generation] => publish(Path::new(store), generation.parse()?),
+        ["publish", store, generation] => {
+            publish(Path::new(store), generation.parse()?, Vec::new())
+        }
+        ["publish", store, generation, routes] => {
+            let routes = serde_json::from_slice(&std::fs::read(routes)?)?;
+            publish(Path::new(store), generation.parse()?, routes)
+        }
         ["serve", store] => serve(store).await,
         _ => anyhow::bail!(
-            "usage: edge-fixture publish <store folder> <generation> | serve <store folder>"
+            "usage: edge-fixture publish <store folder> <generation> [routes] | serve <store folder>"
         ),
     }
 }
 
-fn publish(store: &Path, generation: u64) -> anyhow::Result<()> {
+fn publish(store: &Path, generation: u64, routes: Vec<RouteSource>) -> anyhow::Result<()> {
     let created_at_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     let (pointer, object) = source::pointer(generation);
     let object = store.join(object);
     let folder: PathBuf = object.parent().context("the object lies in a folder")?.to_owned();
     std::fs::create_dir_all(&folder)?;
-    std::fs::write(&object, source::blob(generation, created_at_ms))?;
+    let source = ConfigSource { routes, ..source::source(generation) };
+    std::fs::write(&object, source::encode(&source, generation, created_at_ms)?)?;
     std::fs::write(folder.join("latest.json.new"), pointer)?;
     std::fs::rename(folder.join("latest.json.new"), folder.join("latest.json"))?;
     println!(
@@ -46,6 +59,10 @@ fn publish(store: &Path, generation: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 async fn serve(store: &str) -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!(r#"{{"url":"http://{}"}}"#, listener.local_addr()?);
@@ -53,6 +70,16 @@ async fn serve(store: &str) -> anyhow::Result<()> {
         store: Some(format!("file://{store}")),
         environment: Some(source::ENVIRONMENT.to_owned()),
         list_secret: Some(source::LIST_SECRET),
+        collector_url: variable("SORTITION_COLLECTOR_URL"),
+        routing: RoutingConfig {
+            hosts: Hosts::parse(&variable("SORTITION_HOSTS").unwrap_or_default())
+                .map_err(anyhow::Error::msg)?,
+            sdk_keys: RoutingConfig::parse_keys(
+                &variable("SORTITION_ROUTING_KEYS").unwrap_or_default(),
+            ),
+            origin_timeout_ms: variable("SORTITION_ORIGIN_TIMEOUT_MS")
+                .map_or(Ok(10_000), |t| t.parse())?,
+        },
         refresh_interval: Duration::from_millis(200),
         ..edge_worker::Settings::default()
     };

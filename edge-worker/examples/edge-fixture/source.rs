@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use eval_core::CompileError;
 use eval_core::source::{
     BucketRange, Condition, ConfigSource, ExperimentSource, ExperimentStatus, FlagSource,
     HoldoutSource, KeyKind, LayerSource, Literal, PauseBehaviour, RuleSource, SdkKeySource,
@@ -143,6 +144,7 @@ pub(crate) fn source(generation: u64) -> ConfigSource {
                 )
             },
         ],
+        routes: Vec::new(),
     }
 }
 
@@ -223,10 +225,14 @@ fn rule(salt: &str, condition: Option<Condition>, rollout: u16, serve: Serve) ->
     RuleSource { salt: salt.to_owned(), condition, rollout, serve }
 }
 
-/// The blob of a generation, created at a given time.
-pub(crate) fn blob(generation: u64, created_at_ms: i64) -> Vec<u8> {
-    let config = eval_core::compile(&source(generation)).expect("the fixture compiles");
-    eval_core::blob::encode(&config, generation, created_at_ms)
+/// The blob of a source and a generation, created at a given time.
+pub(crate) fn encode(
+    source: &ConfigSource,
+    generation: u64,
+    created_at_ms: i64,
+) -> Result<Vec<u8>, CompileError> {
+    let config = eval_core::compile(source)?;
+    Ok(eval_core::blob::encode(&config, generation, created_at_ms))
 }
 
 /// The pointer to a blob, as publishing writes it as far as the edge reads it, and the object's key.

@@ -12,6 +12,7 @@
 mod collector;
 mod frame;
 mod queue;
+mod routing;
 mod settings;
 mod store;
 

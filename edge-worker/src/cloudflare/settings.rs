@@ -3,6 +3,7 @@
 use worker::{Bucket, Env};
 
 use super::queue::Queue;
+use crate::routing::{Hosts, RoutingConfig};
 use crate::service::ServiceConfig;
 
 /// The R2 binding that holds `configs/…`.
@@ -49,11 +50,28 @@ impl WorkerSettings {
                 has_queue: Queue::bound(env).is_some(),
                 has_store: config_url.is_some() || bucket(env).is_some(),
                 cookie_domain: text("SORTITION_COOKIE_DOMAIN"),
+                routing: routing(&text),
                 seed,
             },
             config_url,
             collector_url,
         }
+    }
+}
+
+/// What this edge is in front of.
+fn routing(text: &dyn Fn(&str) -> Option<String>) -> RoutingConfig {
+    let hosts = Hosts::parse(&text("SORTITION_HOSTS").unwrap_or_default());
+    let defaults = RoutingConfig::default();
+    RoutingConfig {
+        hosts: hosts.unwrap_or_else(|error| {
+            worker::console_error!("{error}; no request is routed");
+            Hosts::default()
+        }),
+        sdk_keys: RoutingConfig::parse_keys(&text("SORTITION_ROUTING_KEYS").unwrap_or_default()),
+        origin_timeout_ms: text("SORTITION_ORIGIN_TIMEOUT_MS")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(defaults.origin_timeout_ms),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The edge as an HTTP server of its own: the same service, for those who do not use Cloudflare.
 
 mod collector;
+mod routing;
 mod server;
 mod settings;
 mod span;

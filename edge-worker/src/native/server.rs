@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::collector::Collector;
+use super::routing::{self, Origins};
 use super::settings::Settings;
 use super::span;
 use super::spool::Spool;
@@ -29,10 +30,11 @@ const DRAIN_INTERVAL: Duration = Duration::from_millis(500);
 /// Bytes of a body that is too large that are still read before it is refused.
 const MAX_DRAINED_BYTES: usize = 64 * 1024 * 1024;
 
-struct Edge {
-    service: Service,
-    source: ConfigSource,
+pub(super) struct Edge {
+    pub(super) service: Service,
+    pub(super) source: ConfigSource,
     collector: Collector,
+    pub(super) origins: Origins,
 }
 
 /// Serves on `settings.listen` until cancelled.
@@ -51,6 +53,7 @@ pub async fn serve(
     let edge = Arc::new(Edge {
         service: Service::new(settings.service()),
         source: ConfigSource::open(&settings, &client)?,
+        origins: Origins::new(settings.routing.origin_timeout_ms)?,
         collector: Collector {
             client,
             base: settings.collector_url.clone(),
@@ -67,6 +70,7 @@ pub async fn serve(
     let flushing = tokio::spawn(flush(edge.clone(), shutdown.clone()));
     let draining = tokio::spawn(drain(edge.clone(), shutdown.clone()));
     let app = Router::new().fallback(answer).with_state(edge);
+    let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
     axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
     shutdown.cancel();
     refreshing.await?;
@@ -102,6 +106,7 @@ fn report(service: &Service) {
         metrics::gauge!("edge_config_load_failing", "environment" => label)
             .set(f64::from(u8::from(has_error)));
     }
+    routing::report(service);
     let exposures = service.exposures();
     let counts = exposures.counts();
     metrics::gauge!("edge_exposures_pending").set(exposures.n_pending() as f64);
@@ -149,6 +154,9 @@ async fn drain(edge: Arc<Edge>, shutdown: CancellationToken) {
 }
 
 async fn answer(State(edge): State<Arc<Edge>>, request: axum::extract::Request) -> Response<Body> {
+    if routing::is_routed(&edge.service, &request) {
+        return routing::route(&edge, request).await;
+    }
     let (parts, body) = request.into_parts();
     let Some((body, body_too_large)) = read(body).await else {
         return response(
@@ -211,7 +219,7 @@ fn headers(map: &HeaderMap) -> Headers<'_> {
     )
 }
 
-fn response(answer: Answer) -> Response<Body> {
+pub(super) fn response(answer: Answer) -> Response<Body> {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() =
         answer.status.try_into().unwrap_or(axum::http::StatusCode::BAD_GATEWAY);

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::routing::RoutingConfig;
 use crate::service::ServiceConfig;
 
 /// Settings of `sortition edge`.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub list_secret: Option<[u8; 32]>,
     /// Domain of the identity cookie, so that its subdomains share it. `SORTITION_COOKIE_DOMAIN`, default none: the host that was asked.
     pub cookie_domain: Option<String>,
+    /// What this edge is in front of. `SORTITION_HOSTS`, `SORTITION_ROUTING_KEYS` and `SORTITION_ORIGIN_TIMEOUT_MS`, default nothing.
+    pub routing: RoutingConfig,
     /// Time between two looks for a newer config. `SORTITION_REFRESH_INTERVAL_MS` (milliseconds), default 5 s.
     pub refresh_interval: Duration,
 }
@@ -42,6 +45,7 @@ impl Default for Settings {
             environment: None,
             list_secret: None,
             cookie_domain: None,
+            routing: RoutingConfig::default(),
             refresh_interval: Duration::from_secs(5),
         }
     }
@@ -58,6 +62,7 @@ impl Settings {
             has_queue: self.spool.is_some(),
             has_store: self.store.is_some() || self.config_url.is_some(),
             cookie_domain: self.cookie_domain.clone(),
+            routing: self.routing.clone(),
             seed: rand::random(),
         }
     }

@@ -3,9 +3,11 @@
 use crate::blob::columns::{Ascending, Bytes, Expected, Numbers, SaltStates};
 use crate::blob::conditions::{Comparisons, Nodes};
 use crate::blob::rows::{Entries, Experiments, Flags, Holdouts, Layers, Rules};
+use crate::blob::{routes, sections};
 use crate::check::check;
 use crate::compile::{key_index, transitions};
 use crate::config::{CompiledConfig, Extras, HoldoutId, PrerequisiteRow, SdkKey, Segment, Span};
+use crate::route::RouteTable;
 use crate::slots::Run;
 use crate::strings::{SEPARATOR, StringId, StringTable, Word};
 use crate::targeting::{LiteralRow, Patterns};
@@ -145,14 +147,21 @@ pub(super) fn write(config: &CompiledConfig<'_>) -> Vec<u8> {
         entries: Entries::of(config),
     };
     // Writing numbers and strings to memory cannot fail; an empty body would be refused by every reader.
-    postcard::to_allocvec(&body).unwrap_or_default()
+    let mut bytes = postcard::to_allocvec(&body).unwrap_or_default();
+    sections::write(&mut bytes, sections::ROUTES, &routes::write(&config.routes));
+    bytes
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<CompiledConfig<'_>, String> {
     let (body, rest) =
         postcard::take_from_bytes::<Body<'_>>(bytes).map_err(|error| error.to_string())?;
-    if !rest.is_empty() {
-        return Err("bytes follow the last table".into());
+    let mut route_faults = Vec::new();
+    let mut route_table = RouteTable::default();
+    for section in sections::read(rest) {
+        match section? {
+            (sections::ROUTES, bytes) => route_table = routes::read(bytes, &mut route_faults)?,
+            (tag, _) => return Err(format!("section {tag} is not known")),
+        }
     }
     let strings = strings_of(body.text, body.n_strings, &body.joints)?;
     let word = |id: u32| Word::new(&strings, StringId(id));
@@ -190,10 +199,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<CompiledConfig<'_>, String> {
         rules: body.rules.rows(n_comparisons),
         flags: body.flags.rows(),
         entries: body.entries.rows(),
+        routes: route_table,
         ..CompiledConfig::default()
     };
     config.strings = strings;
     check(&mut config);
+    config.faults.append(&mut route_faults);
     config.transitions = transitions(&config);
     config.index = key_index(&config);
     Ok(config)

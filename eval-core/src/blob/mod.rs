@@ -20,7 +20,9 @@
 mod body;
 mod columns;
 mod conditions;
+mod routes;
 mod rows;
+mod sections;
 
 use crate::config::CompiledConfig;
 use xxhash_rust::xxh3::Xxh3;

@@ -41,7 +41,9 @@ pub fn compile(source: &ConfigSource) -> Result<CompiledConfig<'static>, Compile
     compiler.experiments()?;
     compiler.flags()?;
     compiler.requirements()?;
-    Ok(compiler.finish())
+    let mut config = compiler.finish();
+    config.routes = crate::route::compile(source)?;
+    Ok(config)
 }
 
 /// Everything that compiling knows so far.

@@ -31,7 +31,11 @@ fn service() -> Service {
     let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), NOW_MS) else {
         panic!("the first pointer is always followed")
     };
-    assert!(environment.offer(&pointer, source::blob(1, NOW_MS), NOW_MS));
+    assert!(environment.offer(
+        &pointer,
+        source::encode(&source::source(1), 1, NOW_MS).expect("the fixture compiles"),
+        NOW_MS
+    ));
     service
 }
 

@@ -1,8 +1,8 @@
-//! Keys with which the edge signs what it hands to browsers: the identity cookie and deferred exposures.
+//! Keys with which the edge signs what it hands to browsers: the identity cookie, deferred exposures, QA links.
 //!
-//! They derive from the edge's one secret, each environment and each purpose its own: HMAC-SHA-256(secret, "cookie:" + environment id)
-//! and HMAC-SHA-256(secret, "exposure:" + environment id). The key of unit-id lists has the label "list:", so that none of the three
-//! can stand in for another. Tags are the first 16 bytes of HMAC-SHA-256.
+//! They derive from the edge's one secret, each environment and each purpose its own: HMAC-SHA-256(secret, label + environment id) with
+//! the labels "cookie:", "exposure:" and "qa:". The key of unit-id lists has the label "list:", so that none of the four can stand in for
+//! another. Tags are the first 16 bytes of HMAC-SHA-256.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;

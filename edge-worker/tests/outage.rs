@@ -74,7 +74,11 @@ impl Edge {
         let object = store.join(object);
         let folder = object.parent().expect("objects lie in folders");
         std::fs::create_dir_all(folder).expect("a scratch folder is writable");
-        std::fs::write(&object, source::blob(1, 0)).expect("a scratch folder is writable");
+        std::fs::write(
+            &object,
+            source::encode(&source::source(1), 1, 0).expect("the fixture compiles"),
+        )
+        .expect("a scratch folder is writable");
         std::fs::write(folder.join("latest.json"), pointer).expect("a scratch folder is writable");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));

@@ -453,7 +453,7 @@ impl CompiledConfig<'_> {
             Target::Experiment(id) => self.experiments.get(id as usize)?.variants,
         };
         let rows = (0..variants.len).map(|at| self.variant(variants, at));
-        rows.filter_map(|row| row.existing())
+        rows.filter_map(Variant::existing)
             .map(|row| (self.strings.get(row.name), self.strings.get(row.value)))
             .find(|(name, _)| *name == variant)
     }

@@ -8,8 +8,10 @@ use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use tracing::Instrument as _;
 
 use super::server::{Edge, now_ms, response};
+use super::span;
 use crate::response::{Answer, Problem};
 use crate::routing::{Attempt, Edits, Head, Injector, OriginAnswer, Plan, Routed, Verdict};
 use crate::service::Service;
@@ -77,10 +79,15 @@ fn authority<'r>(headers: &'r HeaderMap, uri: &'r axum::http::Uri) -> &'r str {
 /// Routes a request.
 pub(super) async fn route(edge: &Edge, request: axum::extract::Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let answer = match decide(edge, &parts).await {
-        Ok(plan) => fetch(edge, &plan, &parts, body).await,
-        Err(answer) => response(answer),
+    let span = span::of(&parts);
+    let routed = async {
+        match decide(edge, &parts).await {
+            Ok(plan) => fetch(edge, &plan, &parts, body).await,
+            Err(answer) => response(answer),
+        }
     };
+    let answer = routed.instrument(span.clone()).await;
+    span::answered(&span, answer.status().as_u16());
     metrics::counter!("edge_requests_total", "status" => answer.status().as_u16().to_string())
         .increment(1);
     answer

@@ -155,7 +155,10 @@ async fn drain(edge: Arc<Edge>, shutdown: CancellationToken) {
 
 async fn answer(State(edge): State<Arc<Edge>>, request: axum::extract::Request) -> Response<Body> {
     if routing::is_routed(&edge.service, &request) {
-        return routing::route(&edge, request).await;
+        let began = Instant::now();
+        let response = routing::route(&edge, request).await;
+        metrics::histogram!("edge_request_seconds").record(began.elapsed());
+        return response;
     }
     let (parts, body) = request.into_parts();
     let Some((body, body_too_large)) = read(body).await else {

@@ -43,9 +43,9 @@ impl<'c> Decider<'c> {
             let decision = self.evaluation.evaluate(key);
             Decided {
                 key,
-                variant: decision.variant,
-                value: decision.value,
-                reason: decision.reason.as_str(),
+                variant: decision.variant(),
+                value: decision.value(),
+                reason: decision.reason().as_str(),
                 decision: Some(decision),
             }
         };

@@ -14,7 +14,7 @@ use super::state::count;
 use super::{Edits, Head, attributes, cache, script, upstream};
 use crate::auth::{Held, Refused};
 use crate::environments::Environment;
-use crate::evaluate::log_exposure;
+use crate::exposures::Decided;
 use crate::identity::{ANONYMOUS_UNIT, Jar, sticky_experiments};
 use crate::response::{Answer, Problem, push_json_string};
 use crate::service::Service;
@@ -409,9 +409,9 @@ impl Exposures {
         let list_key = environment.list_key(service.config(), config);
         let mut evaluation =
             eval_core::Request::new(config, &self.context, list_key.as_ref(), self.now_ms);
+        let decided = Decided::new(&self.held, &self.context, self.now_ms);
         for key in &self.keys {
-            let decision = evaluation.evaluate(key);
-            log_exposure(service, sdk_key, &self.held, &self.context, &decision, self.now_ms);
+            decided.log(service, sdk_key, &evaluation.evaluate(key));
         }
     }
 }
@@ -489,7 +489,7 @@ fn json<'c>(
         }
         text.extend_from_slice(br#","value":"#);
         text.extend_from_slice(decided.value.unwrap_or("null").as_bytes());
-        let is_enrolled = decided.decision.is_some_and(|decision| decision.enrolled);
+        let is_enrolled = decided.decision.is_some_and(|decision| decision.enrolled());
         text.extend_from_slice(format!(r#","enrolled":{is_enrolled},"reason":"#).as_bytes());
         push_json_string(&mut text, decided.reason);
         text.push(b'}');

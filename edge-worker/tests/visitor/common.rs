@@ -25,7 +25,11 @@ pub(crate) fn settings() -> ServiceConfig {
 
 /// A service that holds the fixture.
 pub(crate) fn edge() -> Service {
-    holding(settings(), source::blob(1, NOW_MS), 1)
+    holding(
+        settings(),
+        source::encode(&source::source(1), 1, NOW_MS).expect("the fixture compiles"),
+        1,
+    )
 }
 
 /// A service that holds this config.

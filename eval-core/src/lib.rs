@@ -28,6 +28,7 @@ pub mod bucket;
 pub mod targeting;
 pub mod fingerprint;
 pub mod blob;
+pub mod client;
 pub mod time;
 mod check;
 mod compile;

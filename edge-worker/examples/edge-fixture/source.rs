@@ -31,6 +31,7 @@ pub(crate) fn source(generation: u64) -> ConfigSource {
         requires_consent: false,
         list_key: Some(eval_core::fingerprint::list_key(&LIST_SECRET, ENVIRONMENT)),
         sdk_keys: vec![sdk_key(SERVER_KEY, KeyKind::Server), sdk_key(CLIENT_KEY, KeyKind::Client)],
+        server_only_attributes: vec!["plan".to_owned()],
         layers: vec![LayerSource {
             key: "checkout_layer".to_owned(),
             salt: "layersaltlayer2".to_owned(),

@@ -1,5 +1,6 @@
 //! The body: every table of a config, the large ones as columns.
 
+use crate::blob::appendix;
 use crate::blob::columns::{Ascending, Bytes, Optional, SaltStates, Spans, strings};
 use crate::check::check;
 use crate::compile::{key_index, transitions};
@@ -224,15 +225,15 @@ pub(super) fn write(config: &CompiledConfig<'_>) -> Vec<u8> {
         entry_targets: config.entries.iter().map(|e| e.target).collect(),
     };
     // Writing numbers and strings to memory cannot fail; an empty body would be refused by every reader.
-    postcard::to_allocvec(&body).unwrap_or_default()
+    let mut bytes = postcard::to_allocvec(&body).unwrap_or_default();
+    appendix::write(config, &mut bytes);
+    bytes
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<CompiledConfig<'_>, String> {
     let (body, rest) =
         postcard::take_from_bytes::<Body<'_>>(bytes).map_err(|error| error.to_string())?;
-    if !rest.is_empty() {
-        return Err("bytes follow the last table".into());
-    }
+    let appendix = appendix::read(rest)?;
     let mut end = 0u32;
     let ends: Vec<u32> = body
         .string_lens
@@ -283,6 +284,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<CompiledConfig<'_>, String> {
             .zip(&body.entry_targets)
             .map(|(key, &target)| Entry { key: StringId(key), target })
             .collect(),
+        server_only: appendix.server_only.into_iter().map(StringId).collect(),
+        at_edge: appendix.at_edge,
         ..CompiledConfig::default()
     };
     check(&mut config);

@@ -85,6 +85,11 @@ impl<'c> Request<'c> {
         (decision, steps)
     }
 
+    /// Lets the next decision evaluate as many prerequisites as any.
+    pub(crate) fn restore_budget(&mut self) {
+        self.budget = PREREQUISITE_BUDGET;
+    }
+
     pub(crate) fn find(&self, key: &str) -> Option<u32> {
         let config = self.config;
         config.index.find(key, |at| {

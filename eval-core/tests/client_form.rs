@@ -114,7 +114,8 @@ fn keys_in_the_client_form_are_decided_as_in_the_whole_config() {
 fn telling() -> ConfigSource {
     let mut source = config();
     source.project = "project_of_somebody".into();
-    source.server_only_attributes = vec!["lifetime_revenue_band".into(), "unused_secret_name".into()];
+    source.server_only_attributes =
+        vec!["lifetime_revenue_band".into(), "unused_secret_name".into()];
     source.sdk_keys = vec![
         SdkKeySource { sha256: *b"server-key-hash-server-key-hash!", kind: KeyKind::Server },
         SdkKeySource { sha256: *b"client-key-hash-client-key-hash!", kind: KeyKind::Client },
@@ -221,14 +222,19 @@ fn the_client_form_leaves_to_the_edge_what_a_client_must_not_see() {
         assert_eq!(ask(&form, &context, key, 0), Got::AtEdge, "{key}");
     }
     assert_eq!(form.n_at_edge(), 6);
-    for key in
-        ["checkout_flag_key", "experiment_that_is_over", "flag_that_is_killed", "flag_that_is_static"]
-    {
+    for key in [
+        "checkout_flag_key",
+        "experiment_that_is_over",
+        "flag_that_is_killed",
+        "flag_that_is_static",
+    ] {
         assert!(matches!(ask(&form, &context, key, 0), Got::Decided { .. }), "{key}");
     }
     let whole = compile(&telling()).unwrap();
     let expected = Request::new(&whole, &context, None, 0).evaluate("checkout_flag_key");
-    let Got::Decided { reason, .. } = ask(&form, &context, "checkout_flag_key", 0) else { panic!() };
+    let Got::Decided { reason, .. } = ask(&form, &context, "checkout_flag_key", 0) else {
+        panic!()
+    };
     assert_eq!(reason, expected.reason.as_str());
     assert_ne!(reason, "targeting", "texts and lists match by their hashes");
 }
@@ -239,13 +245,34 @@ fn no_name_no_list_and_no_key_hash_is_in_the_bytes_of_a_client_form() {
     let bytes = form_bytes(&source);
     let holds = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
     let mut forbidden: Vec<Vec<u8>> = [
-        "lifetime_revenue_band", "unused_secret_name", "layer_of_checkout_team",
-        "holdout_global_twenty_six", "segment_frequent_flyers", "segment_of_named_people",
-        "frequent_flyer_tier", "platinum_members", "alice@example.com", "mallory@example.com",
-        "checkout_flag_key", "experiment_", "flag_that_", "shipping_country", "Liechtenstein",
-        "Andorra", "cart_contents", "espresso_machine", "client_version", "whale_customers",
-        "email_address", "bigcorp", "qa-tester-bob", "early-adopter-carol",
-        "abandoned_page_value", "unreleased_feature_value", "project_of_somebody", "user_id",
+        "lifetime_revenue_band",
+        "unused_secret_name",
+        "layer_of_checkout_team",
+        "holdout_global_twenty_six",
+        "segment_frequent_flyers",
+        "segment_of_named_people",
+        "frequent_flyer_tier",
+        "platinum_members",
+        "alice@example.com",
+        "mallory@example.com",
+        "checkout_flag_key",
+        "experiment_",
+        "flag_that_",
+        "shipping_country",
+        "Liechtenstein",
+        "Andorra",
+        "cart_contents",
+        "espresso_machine",
+        "client_version",
+        "whale_customers",
+        "email_address",
+        "bigcorp",
+        "qa-tester-bob",
+        "early-adopter-carol",
+        "abandoned_page_value",
+        "unreleased_feature_value",
+        "project_of_somebody",
+        "user_id",
     ]
     .iter()
     .map(|text| text.as_bytes().to_vec())

@@ -191,8 +191,5 @@ fn required_by<'c>(
         }
         None => {}
     }
-    spans
-        .into_iter()
-        .flat_map(|span| span.of(&config.prerequisites))
-        .map(|row| row.entry as usize)
+    spans.into_iter().flat_map(|span| span.of(&config.prerequisites)).map(|row| row.entry as usize)
 }

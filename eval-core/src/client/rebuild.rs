@@ -189,7 +189,9 @@ impl<'s, 'b> Builder<'s, 'b> {
             let made = Experiment {
                 key: self.strings.intern(&self.names.experiment(key)),
                 salt: if life == Life::Deals { experiment.salt } else { SaltState::default() },
-                targeting: (life != Life::Over).then(|| self.condition(experiment.targeting)).flatten(),
+                targeting: (life != Life::Over)
+                    .then(|| self.condition(experiment.targeting))
+                    .flatten(),
                 layer: experiment
                     .layer
                     .filter(|_| life == Life::Deals)
@@ -226,8 +228,7 @@ impl<'s, 'b> Builder<'s, 'b> {
         let rows = variants.of(&config.variants);
         let span = Span { start: index(self.made.variants.len()), len: index(rows.len()) };
         for (at, variant) in (0u16..).zip(rows) {
-            let value =
-                if served.contains(&at) { config.strings.get(variant.value) } else { "" };
+            let value = if served.contains(&at) { config.strings.get(variant.value) } else { "" };
             let value = self.strings.intern(value);
             let key = self.strings.intern(config.strings.get(variant.key));
             self.made.variants.push(Variant { key, value });
@@ -371,7 +372,7 @@ impl<'s, 'b> Builder<'s, 'b> {
         made.comparisons = self.conditions.comparisons;
         made.literals = self.conditions.literals;
         made.runs = self.slots.runs;
-        made.slots = self.slots.slots;
+        made.slots = self.slots.tables;
         self.strings.intern("");
         made.strings = self.strings.finish();
         made.at_edge = Some(at_edge.into_iter().collect());

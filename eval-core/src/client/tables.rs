@@ -43,7 +43,7 @@ impl Strings {
 pub(super) struct Slots {
     ids: BTreeMap<Vec<Run>, SlotsId>,
     pub(super) runs: Vec<Run>,
-    pub(super) slots: Vec<Span>,
+    pub(super) tables: Vec<Span>,
 }
 
 impl Slots {
@@ -60,8 +60,8 @@ impl Slots {
         if let Some(&id) = self.ids.get(&joined) {
             return id;
         }
-        let id = SlotsId(index(self.slots.len()));
-        self.slots.push(Span { start: index(self.runs.len()), len: index(joined.len()) });
+        let id = SlotsId(index(self.tables.len()));
+        self.tables.push(Span { start: index(self.runs.len()), len: index(joined.len()) });
         self.runs.extend_from_slice(&joined);
         self.ids.insert(joined, id);
         id

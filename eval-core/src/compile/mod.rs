@@ -399,9 +399,7 @@ impl<'s> Compiler<'s> {
         let clusters = self.source.experiments.iter().filter_map(|e| e.switchback.as_ref());
         let clusters: BTreeSet<&str> = clusters.map(|design| design.cluster.as_str()).collect();
         let names = self.source.server_only_attributes.iter().map(String::as_str);
-        names
-            .filter(|name| clusters.contains(name) || self.conditions.looks_at(name))
-            .collect()
+        names.filter(|name| clusters.contains(name) || self.conditions.looks_at(name)).collect()
     }
 
     fn finish(mut self) -> CompiledConfig<'static> {

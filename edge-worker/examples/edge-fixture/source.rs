@@ -100,6 +100,17 @@ pub(crate) fn source(generation: u64) -> ConfigSource {
                 ..experiment("scheduled", "user_id", ExperimentStatus::Scheduled)
             },
             experiment("paused", "user_id", ExperimentStatus::Paused),
+            ExperimentSource {
+                targeting: Some(Condition::All(vec![
+                    compare("country", "in", Literal::String("DE".to_owned())),
+                    compare("app_version", "semver_gte", Literal::String("2.0.0".to_owned())),
+                ])),
+                ..experiment("in_browser", "anonymous_id", ExperimentStatus::Running)
+            },
+            ExperimentSource {
+                targeting: Some(compare("plan", "eq", Literal::String("gold".to_owned()))),
+                ..experiment("for_gold", "user_id", ExperimentStatus::Running)
+            },
         ],
         flags: vec![
             FlagSource {

@@ -47,6 +47,7 @@ mod needs;
 mod assignments;
 mod index;
 mod memo;
+mod pattern;
 mod slots;
 mod sticky;
 mod strings;

@@ -34,7 +34,7 @@ export class Client {
   constructor(options: ClientOptions) {
     this.#edge = new Edge(options);
     this.#config = new Config(this.#edge, options.bundleUrl ?? "/v1/config-bundle");
-    this.#remote = new RemoteDecisions(this.#edge);
+    this.#remote = new RemoteDecisions(this.#edge, options.cookie ?? false);
     this.exposures = new ExposureQueue(options, this.#edge);
     this.#refreshIntervalMs = options.refreshIntervalMs ?? DEFAULT_REFRESH_INTERVAL_MS;
   }

@@ -28,10 +28,13 @@ const MAX_KEYS = 1000;
 /** Asks the edge, with exposures deferred: what is asked for is not yet shown. */
 export class RemoteDecisions {
   readonly #edge: Edge;
+  readonly #cookie: boolean;
   readonly #open = new Map<string, { keys: Set<string>; answer: Promise<Answer | undefined> }>();
 
-  constructor(edge: Edge) {
+  /** `cookie`: whether the edge's identity cookie is to take part. */
+  constructor(edge: Edge, cookie: boolean) {
     this.#edge = edge;
+    this.#cookie = cookie;
   }
 
   /** The edge's decision; `undefined` when it could not be asked. `context` is JSON of units and attributes. */
@@ -52,12 +55,14 @@ export class RemoteDecisions {
 
   async #send(context: string, keys: Set<string>): Promise<Answer | undefined> {
     if (this.#open.get(context)?.keys === keys) this.#open.delete(context);
-    const asked = JSON.parse(context) as object;
+    const asked = { ...(JSON.parse(context) as object), keys: [...keys], exposure: "deferred" };
     try {
       const response = await this.#edge.send("/v1/evaluate", {
         method: "POST",
         headers: { "content-type": "application/json" },
-        body: JSON.stringify({ ...asked, keys: [...keys], exposure: "deferred" }),
+        ...(this.#cookie
+          ? { credentials: "include", body: JSON.stringify({ ...asked, cookie: true }) }
+          : { body: JSON.stringify(asked) }),
       });
       if (!response.ok) throw new Error(`evaluate: the edge answered ${response.status}`);
       return (await response.json()) as Answer;

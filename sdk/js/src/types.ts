@@ -57,6 +57,8 @@ export interface ClientOptions extends ExposureOptions {
   readonly bundleUrl?: string;
   /** Milliseconds between two looks for a newer config; 30 000 by default, 0 for none. */
   readonly refreshIntervalMs?: number;
+  /** Whether the edge keeps the visitor's id and sticky variants in its cookie; the edge must be of the page's own site. */
+  readonly cookie?: boolean;
   /** The evaluator, where it is not to be loaded from beside the package: compiled, or its bytes. */
   readonly wasm?: WebAssembly.Module | BufferSource;
 }

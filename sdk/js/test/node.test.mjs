@@ -77,6 +77,33 @@ test("keys of one turn share a request", async (t) => {
   assert.equal(n_requests - before, 1);
 });
 
+test("the edge's cookie takes part where it is asked for", async () => {
+  const sent = [];
+  const answer = {
+    generation: 1,
+    decisions: { key: { variant: "a", value: 1, enrolled: false, reason: "rule" } },
+  };
+  const observing = (_url, { body, credentials }) => {
+    if (body !== undefined) sent.push([JSON.parse(body).cookie, credentials]);
+    return Promise.resolve(Response.json(answer, { status: body === undefined ? 404 : 200 }));
+  };
+  for (const cookie of [true, false]) {
+    const options = {
+      edge: "https://edge.example.com",
+      sdkKey: "sk_client_production_x",
+      cookie,
+      fetch: observing,
+    };
+    const client = await createClient(options);
+    assert.equal((await client.evaluate("key", { units: {} })).variant, "a");
+    await client.close();
+  }
+  assert.deepEqual(sent, [
+    [true, "include"],
+    [undefined, undefined],
+  ]);
+});
+
 test("a newer config is taken by its tag, and the last good one is kept", async (t) => {
   const edge = await startEdge(t);
   const answers = [];

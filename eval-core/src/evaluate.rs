@@ -111,6 +111,11 @@ impl<'c> Request<'c> {
         (answer, steps)
     }
 
+    /// Lets the next decision evaluate as many prerequisites as any.
+    pub(crate) fn restore_budget(&mut self) {
+        self.budget = PREREQUISITE_BUDGET;
+    }
+
     #[inline(always)]
     fn find(&self, key: &str) -> Option<Entry> {
         let config = self.config;

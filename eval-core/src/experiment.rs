@@ -286,7 +286,7 @@ enum Phase {
     Shipped,
 }
 
-fn status_name(status: ExperimentStatus) -> &'static str {
+pub(crate) fn status_name(status: ExperimentStatus) -> &'static str {
     match status {
         ExperimentStatus::Scheduled => "scheduled",
         ExperimentStatus::Running => "running",

@@ -34,6 +34,8 @@ fn publish(store: &Path, generation: u64) -> anyhow::Result<()> {
     let folder: PathBuf = object.parent().context("the object lies in a folder")?.to_owned();
     std::fs::create_dir_all(&folder)?;
     std::fs::write(&object, source::blob(generation, created_at_ms))?;
+    std::fs::create_dir_all(folder.join("manifests"))?;
+    std::fs::write(folder.join(format!("manifests/{generation:020}.json")), &pointer)?;
     std::fs::write(folder.join("latest.json.new"), pointer)?;
     std::fs::rename(folder.join("latest.json.new"), folder.join("latest.json"))?;
     println!(

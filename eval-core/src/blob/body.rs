@@ -1,5 +1,6 @@
 //! The body: every table of a config, the large ones as columns.
 
+use crate::blob::appendix;
 use crate::blob::columns::{Ascending, Bytes, Expected, Numbers, SaltStates};
 use crate::blob::conditions::{Comparisons, Nodes};
 use crate::blob::rows::{Entries, Experiments, Flags, Holdouts, Layers, Rules};
@@ -145,15 +146,15 @@ pub(super) fn write(config: &CompiledConfig<'_>) -> Vec<u8> {
         entries: Entries::of(config),
     };
     // Writing numbers and strings to memory cannot fail; an empty body would be refused by every reader.
-    postcard::to_allocvec(&body).unwrap_or_default()
+    let mut bytes = postcard::to_allocvec(&body).unwrap_or_default();
+    appendix::write(config, &mut bytes);
+    bytes
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<CompiledConfig<'_>, String> {
     let (body, rest) =
         postcard::take_from_bytes::<Body<'_>>(bytes).map_err(|error| error.to_string())?;
-    if !rest.is_empty() {
-        return Err("bytes follow the last table".into());
-    }
+    let appendix = appendix::read(rest)?;
     let strings = strings_of(body.text, body.n_strings, &body.joints)?;
     let word = |id: u32| Word::new(&strings, StringId(id));
     let n_comparisons = body.comparisons.len();
@@ -190,6 +191,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<CompiledConfig<'_>, String> {
         rules: body.rules.rows(n_comparisons),
         flags: body.flags.rows(),
         entries: body.entries.rows(),
+        server_only: appendix.server_only.into_iter().map(StringId).collect(),
+        at_edge: appendix.at_edge,
         ..CompiledConfig::default()
     };
     config.strings = strings;

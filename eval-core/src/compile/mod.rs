@@ -403,7 +403,15 @@ impl<'s> Compiler<'s> {
             .any(|rule| matches!(&rule.serve, Serve::Experiment(key) if key == experiment))
     }
 
-    fn finish(self) -> CompiledConfig<'static> {
+    /// Attributes that only servers know, as far as something looks at them.
+    fn server_only(&self) -> BTreeSet<&'s str> {
+        let clusters = self.source.experiments.iter().filter_map(|e| e.switchback.as_ref());
+        let clusters: BTreeSet<&str> = clusters.map(|design| design.cluster.as_str()).collect();
+        let names = self.source.server_only_attributes.iter().map(String::as_str);
+        names.filter(|name| clusters.contains(name) || self.conditions.looks_at(name)).collect()
+    }
+
+    fn finish(mut self) -> CompiledConfig<'static> {
         let mut keys: Vec<SdkKey> = self
             .source
             .sdk_keys
@@ -412,7 +420,10 @@ impl<'s> Compiler<'s> {
             .collect();
         keys.sort_unstable();
         keys.dedup_by_key(|key| key.sha256);
+        let server_only: Vec<StringId> =
+            self.server_only().into_iter().map(|name| self.strings.intern(name)).collect();
         let mut config = self.config;
+        config.server_only = server_only;
         config.sdk_keys = keys;
         config.runs = self.slots.runs;
         config.slots = self.slots.slots;

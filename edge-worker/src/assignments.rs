@@ -186,12 +186,12 @@ fn push_assignment(body: &mut Vec<u8>, assignment: &Assignment<'_>) {
     body.extend_from_slice(br#","unit_type":"#);
     push_json_string(body, assignment.unit_type);
     body.extend_from_slice(br#","variant":"#);
-    body.extend_from_slice(&to_json(&decision.variant));
+    body.extend_from_slice(&to_json(&decision.variant()));
     body.extend_from_slice(br#","value":"#);
-    body.extend_from_slice(decision.value.unwrap_or("null").as_bytes());
-    body.extend_from_slice(format!(r#","enrolled":{},"detail":"#, decision.enrolled).as_bytes());
-    body.extend_from_slice(&to_json(&decision.reason));
+    body.extend_from_slice(decision.value().unwrap_or("null").as_bytes());
+    body.extend_from_slice(format!(r#","enrolled":{},"detail":"#, decision.enrolled()).as_bytes());
+    body.extend_from_slice(&to_json(&decision.reason()));
     body.extend_from_slice(br#","reason":"#);
-    push_json_string(body, decision.reason.as_str());
+    push_json_string(body, decision.reason().as_str());
     body.push(b'}');
 }

@@ -268,7 +268,7 @@ pub(crate) fn separate(body: &mut Vec<u8>, at: usize) {
 /// How a decision came about, and what would change it, as further members of its object.
 fn explanation(decision: &Decision<'_>, steps: &[Step], changes: &[Change]) -> Vec<u8> {
     let mut members = br#","detail":"#.to_vec();
-    members.extend_from_slice(&to_json(&decision.reason));
+    members.extend_from_slice(&to_json(&decision.reason()));
     members.extend_from_slice(br#","steps":"#);
     members.extend_from_slice(&to_json(&steps));
     members.extend_from_slice(br#","changes":"#);

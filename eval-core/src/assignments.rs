@@ -4,7 +4,6 @@ use crate::config::Target;
 use crate::decision::Decision;
 use crate::evaluate::Request;
 use crate::experiment::status_name;
-use crate::explain::NoTrace;
 
 /// What an experiment assigns.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,7 +27,7 @@ impl<'c> Request<'c> {
         self.remember();
         let mut flag_keys: Vec<Option<&'c str>> = vec![None; config.experiments.len()];
         for entry in &config.entries {
-            if let Target::Experiment(id) = entry.target
+            if let Target::Experiment(id) = entry.target()
                 && let Some(key) = flag_keys.get_mut(id as usize)
             {
                 *key = Some(self.name(entry.key));
@@ -36,14 +35,12 @@ impl<'c> Request<'c> {
         }
         for (experiment, flag_key) in config.experiments.iter().zip(flag_keys) {
             self.restore_budget();
-            let outcome = self.experiment(experiment, &mut NoTrace);
-            let key = self.name(experiment.key);
             take(Assignment {
-                experiment: key,
+                experiment: self.name(experiment.key),
                 flag_key,
                 status: status_name(experiment.status),
                 unit_type: self.unit_type_name(experiment.unit_type),
-                decision: self.experiment_decision(key, experiment, outcome, true),
+                decision: self.own_decision(experiment),
             });
         }
     }

@@ -4,9 +4,11 @@
 //! looked at, also those behind the first closed one, and each closed gate says what it needs: the values of an
 //! attribute, the buckets of a space, the time at which a window opens.
 
-use crate::config::{Experiment, ExperimentId, Extras, Flag, Rule, RuleServe, Span, Target};
+use crate::config::{
+    Entry, Experiment, ExperimentId, Extras, Flag, Rule, RuleServe, Span, Target, Variants,
+};
 use crate::context::{AttributeValue, Context};
-use crate::decision::{Reason, UnitText};
+use crate::decision::{Reason, Unit};
 use crate::evaluate::Request;
 use crate::experiment::{Phase, status_name};
 use crate::explain::NoTrace;
@@ -150,8 +152,7 @@ impl<'c> Request<'c> {
     pub fn changes(&mut self, key: &str) -> Vec<Change> {
         let config = self.config;
         self.restore_budget();
-        let entry = self.find(key).and_then(|at| config.entries.get(at as usize));
-        match entry.map(|entry| entry.target) {
+        match self.find(key).map(Entry::target) {
             Some(Target::Experiment(id)) => {
                 config.experiments.get(id as usize).map(|e| self.experiment_changes(e))
             }
@@ -163,19 +164,19 @@ impl<'c> Request<'c> {
         .unwrap_or_default()
     }
 
-    fn variant_name(&self, variants: Span, at: u16) -> String {
-        self.variant(variants, at).map_or(String::new(), |v| self.name(v.key).to_owned())
+    fn named(&self, variants: Variants, at: u16) -> String {
+        self.variant_name(variants, at).unwrap_or_default().to_owned()
     }
 
     fn experiment_changes(&mut self, experiment: &'c Experiment) -> Vec<Change> {
-        let outcome = self.experiment(experiment, &mut NoTrace);
-        match outcome.reason {
+        let decision = self.own_decision(experiment);
+        match decision.reason() {
             Reason::Split { bucket } => {
                 return vec![self.split_change(experiment.split, experiment.variants, bucket)];
             }
             Reason::Prior => {
                 let (without, without_reason) = self.without_prior(experiment);
-                let variant = self.variant_name(experiment.variants, outcome.variant);
+                let variant = decision.variant().unwrap_or_default().to_owned();
                 return vec![Change::Prior { variant, without, without_reason }];
             }
             _ => {}
@@ -208,21 +209,20 @@ impl<'c> Request<'c> {
         self.holdout_changes(extras.holdouts, &mut changes);
         self.prerequisite_changes(extras.prerequisites, &mut changes);
         if let Some(needs) =
-            experiment.targeting.and_then(|id| self.need(id, true, &mut Room::default()))
+            experiment.targeting().and_then(|id| self.need(id, true, &mut Room::default()))
         {
             changes.push(Change::Targeting { needs });
         }
         if phase == Phase::Shipped {
             if let Some(at) = extras.shipped.filter(|_| changes.is_empty()) {
-                changes
-                    .push(Change::Shipped { variant: self.variant_name(experiment.variants, at) });
+                changes.push(Change::Shipped { variant: self.named(experiment.variants, at) });
             }
             return changes;
         }
         if extras.frozen && self.prior(experiment).is_none() {
-            let variants = experiment.variants.of(&self.config.variants);
+            let names = self.config.names_of(experiment.variants);
             changes.push(Change::Frozen {
-                variants: variants.iter().map(|v| self.name(v.key).to_owned()).collect(),
+                variants: names.iter().map(|&name| self.name(name).to_owned()).collect(),
             });
         }
         if let Some(unit) = unit {
@@ -246,7 +246,7 @@ impl<'c> Request<'c> {
         &mut self,
         experiment: &Experiment,
         extras: &Extras,
-        unit: UnitText<'c>,
+        unit: Unit<'c>,
     ) -> Option<Change> {
         let found = with_slice_text(unit, |text| {
             self.list_position(experiment.unit_type, text, extras.overrides)
@@ -255,7 +255,7 @@ impl<'c> Request<'c> {
         let variant = self.listed_variant(extras.override_variants, found)?;
         Some(Change::List {
             list: format!("overrides of {}", self.name(experiment.key)),
-            variant: self.variant_name(experiment.variants, variant),
+            variant: self.named(experiment.variants, variant),
         })
     }
 
@@ -279,14 +279,14 @@ impl<'c> Request<'c> {
         let config = self.config;
         for row in required.of(&config.prerequisites) {
             let Some(entry) = config.entries.get(row.entry as usize) else { continue };
-            let variants = match entry.target {
+            let variants = match entry.target() {
                 Target::Flag(id) => config.flags.get(id as usize).map(|flag| flag.variants),
                 Target::Experiment(id) => config.experiments.get(id as usize).map(|e| e.variants),
             };
-            let wanted = variants.map(|variants| self.variant_name(variants, row.variant));
+            let wanted = variants.map(|variants| self.named(variants, row.variant));
             let wanted = wanted.unwrap_or_default();
             self.restore_budget();
-            let served = self.decide(row.entry, &mut NoTrace).variant;
+            let served = self.decide(row.entry, &mut NoTrace).variant();
             if served != Some(wanted.as_str()) {
                 changes.push(Change::Prerequisite {
                     flag: self.name(entry.key).to_owned(),
@@ -300,11 +300,11 @@ impl<'c> Request<'c> {
     fn layer_changes(
         &mut self,
         experiment: &'c Experiment,
-        unit: UnitText<'c>,
+        unit: Unit<'c>,
         changes: &mut Vec<Change>,
     ) {
         let config = self.config;
-        let Some(layer) = experiment.layer.and_then(|id| config.layer(id)) else { return };
+        let Some(layer) = experiment.layer().and_then(|id| config.layer(id)) else { return };
         if layer.domain_lo != 0 || layer.domain_hi != crate::bucket::BUCKET_COUNT {
             let bucket = self.bucket(config.domain_salt, experiment.unit_type, unit);
             if bucket < layer.domain_lo || bucket >= layer.domain_hi {
@@ -325,11 +325,11 @@ impl<'c> Request<'c> {
         }
     }
 
-    fn split_change(&self, split: SlotsId, variants: Span, bucket: u16) -> Change {
+    fn split_change(&self, split: SlotsId, variants: Variants, bucket: u16) -> Change {
         let runs = self.config.runs_of(split);
-        let rows = (0u16..).zip(variants.of(&self.config.variants)).map(|(at, variant)| {
+        let rows = (0u16..).zip(self.config.names_of(variants)).map(|(at, &name)| {
             let ranges = ranges_of(runs, at).map(|range| (range.lo, range.hi)).collect();
-            VariantBuckets { variant: self.name(variant.key).to_owned(), ranges }
+            VariantBuckets { variant: self.name(name).to_owned(), ranges }
         });
         Change::Split { bucket, variants: rows.collect() }
     }
@@ -340,9 +340,8 @@ impl<'c> Request<'c> {
         let mut context: Context<'_> = self.context.clone();
         context.prior.retain(|(name, _)| name != key);
         let mut request = Request::new(self.config, &context, self.list_key, self.now_ms);
-        let outcome = request.experiment(experiment, &mut NoTrace);
-        let variant = self.variant(experiment.variants, outcome.variant);
-        (variant.map(|v| self.name(v.key).to_owned()), outcome.reason.as_str())
+        let decision = request.own_decision(experiment);
+        (decision.variant().map(str::to_owned), decision.reason().as_str())
     }
 
     fn flag_changes(&mut self, key: &str, flag: &'c Flag) -> Vec<Change> {
@@ -352,12 +351,12 @@ impl<'c> Request<'c> {
         }
         self.holdout_changes(flag.holdouts, &mut changes);
         self.prerequisite_changes(flag.prerequisites, &mut changes);
-        let unit = self.unit_id(flag.unit_type);
+        let unit = self.unit_id(flag.unit_type).map(AsRef::as_ref);
         let listed = unit.and_then(|id| self.list_position(flag.unit_type, id, flag.targets));
         if let Some(variant) = listed.and_then(|at| self.listed_variant(flag.target_variants, at)) {
             changes.push(Change::List {
                 list: format!("targets of {key}"),
-                variant: self.variant_name(flag.variants, variant),
+                variant: self.named(flag.variants, variant),
             });
         }
         if unit.is_none() {
@@ -393,17 +392,16 @@ impl<'c> Request<'c> {
         let mut split = None;
         match rule.serve {
             RuleServe::Variant(_) => {}
-            RuleServe::Split(at) => {
+            RuleServe::Split(slots) => {
                 serves &= unit.is_some();
                 if let Some(unit) = unit.filter(|_| serves) {
                     let bucket = self.bucket_of(flag.salt, flag.unit_type, unit);
-                    split = Some(self.split_change(SlotsId(at), flag.variants, bucket));
+                    split = Some(self.split_change(slots, flag.variants, bucket));
                 }
             }
             RuleServe::Experiment(ExperimentId(id)) => {
                 if let Some(served) = self.config.experiments.get(id as usize) {
-                    let chosen = self.experiment(served, &mut NoTrace).chosen;
-                    serves &= chosen;
+                    serves &= self.own_decision(served).is_chosen;
                     experiment = self.experiment_changes(served);
                 }
             }

@@ -117,7 +117,7 @@ impl<'c> Request<'c> {
     }
 
     #[inline(always)]
-    fn find(&self, key: &str) -> Option<Entry> {
+    pub(crate) fn find(&self, key: &str) -> Option<Entry> {
         let config = self.config;
         config.index.find(key.as_bytes(), |at| {
             let entry = config.entries.get(at as usize)?;

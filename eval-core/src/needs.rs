@@ -119,7 +119,11 @@ impl Request<'_> {
             return None;
         }
         let config = self.config;
-        Some(match config.nodes.get(id.0 as usize) {
+        if let Some(comparison) = config.comparisons.get(id.0 as usize) {
+            return Some(self.of_comparison(comparison, wanted, room));
+        }
+        let at = (id.0 as usize).saturating_sub(config.comparisons.len());
+        Some(match config.nodes.get(at) {
             Some(Node::All(span)) => {
                 self.of_children(span.of(&config.children), wanted, wanted, room)
             }
@@ -127,10 +131,6 @@ impl Request<'_> {
                 self.of_children(span.of(&config.children), wanted, !wanted, room)
             }
             Some(Node::Not(child)) => self.need(*child, !wanted, room)?,
-            Some(Node::Compare(at)) => match config.comparisons.get(*at as usize) {
-                Some(comparison) => self.of_comparison(comparison, wanted, room),
-                None => Need::Impossible { impossible: true },
-            },
             Some(Node::Segment(segment)) => self.of_segment(segment.0, id, wanted, room),
             Some(Node::Never) | None => Need::Impossible { impossible: true },
         })
@@ -168,19 +168,23 @@ impl Request<'_> {
         };
         room.0 = room.0.saturating_sub(1);
         let name = self.attribute_name(comparison.attribute);
-        let literals = comparison.values.of(&self.config.literals);
+        let literals = comparison.literals.of(&self.config.literals);
+        let texts = comparison.texts.of(&self.config.texts);
+        let values = literals.iter().map(|literal| self.literal(literal));
+        let values =
+            values.chain(texts.iter().map(|text| Value::Text(self.name(text.id).to_owned())));
         Need::Attribute {
             attribute: name.to_owned(),
             op: operator.as_str(),
-            values: literals.iter().take(MAX_VALUES).map(|literal| self.literal(literal)).collect(),
-            n_values: literals.len(),
+            values: values.take(MAX_VALUES).collect(),
+            n_values: literals.len().saturating_add(texts.len()),
             matches: wanted,
             given: self.context.value(name).and_then(Value::of),
         }
     }
 
     fn attribute_name(&self, id: AttributeId) -> &str {
-        self.config.attributes.get(id.0 as usize).map_or("", |&name| self.name(name))
+        self.config.attributes.get(id.0 as usize).map_or("", |name| self.name(name.id))
     }
 
     fn of_segment(&mut self, at: u32, node: NodeId, wanted: bool, room: &mut Room) -> Need {
@@ -217,7 +221,6 @@ impl Request<'_> {
         match literal {
             LiteralRow::Bool(value) => Value::Bool(*value),
             LiteralRow::Number(value) => Value::Number(*value),
-            LiteralRow::Text(id) => Value::Text(self.name(*id).to_owned()),
             #[expect(clippy::cast_precision_loss, reason = "epoch milliseconds are far below 2^53")]
             LiteralRow::Time(ms) => Value::Number(*ms as f64),
             LiteralRow::Network(network) => Value::Text(network_text(network)),

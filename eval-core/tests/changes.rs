@@ -110,7 +110,7 @@ fn an_enrolled_unit_learns_which_buckets_lead_elsewhere() {
     );
     let dealt = Request::new(&compile(&source).unwrap(), &context, None, 0)
         .evaluate("e")
-        .variant
+        .variant()
         .unwrap()
         .to_owned();
     let prior = if dealt == "control" { "treatment" } else { "control" };
@@ -205,7 +205,7 @@ fn doing_what_is_needed_opens_the_gate() {
                 let mut request = Request::new(&config, &context, Some(&LIST_KEY), now);
                 let decision = request.evaluate(key);
                 let changes = request.changes(key);
-                if decision.reason == Reason::Targeting {
+                if decision.reason() == Reason::Targeting {
                     let Some(Change::Targeting { needs }) =
                         changes.iter().find(|change| matches!(change, Change::Targeting { .. }))
                     else {
@@ -219,12 +219,13 @@ fn doing_what_is_needed_opens_the_gate() {
                     if can_be_done {
                         n_opened += 1;
                         assert_ne!(
-                            changed_decision.reason,
+                            changed_decision.reason(),
                             Reason::Targeting,
                             "{key} {needs:?} {changed:?}"
                         );
                     }
-                } else if decision.is_experiment && !matches!(decision.reason, Reason::Inactive) {
+                } else if decision.is_experiment() && !matches!(decision.reason(), Reason::Inactive)
+                {
                     assert!(!changes.is_empty(), "{key} {decision:?}");
                 }
             }

@@ -46,10 +46,10 @@ fn ask(form: &CompiledConfig<'_>, context: &Context<'_>, key: &str, now_ms: i64)
         Answer::AtEdge => Got::AtEdge,
         Answer::NotFound => Got::NotFound,
         Answer::Decided(decision) => Got::Decided {
-            variant: decision.variant.map(str::to_owned),
-            value: decision.value.map(str::to_owned),
-            enrolled: decision.enrolled,
-            reason: decision.reason.as_str(),
+            variant: decision.variant().map(str::to_owned),
+            value: decision.value().map(str::to_owned),
+            enrolled: decision.enrolled(),
+            reason: decision.reason().as_str(),
         },
     }
 }
@@ -90,12 +90,12 @@ fn keys_in_the_client_form_are_decided_as_in_the_whole_config() {
                     Got::AtEdge => n_at_edge += 1,
                     got => {
                         n_decided += 1;
-                        n_enrolled += u32::from(decision.enrolled);
+                        n_enrolled += u32::from(decision.enrolled());
                         let expected = Got::Decided {
-                            variant: decision.variant.map(str::to_owned),
-                            value: decision.value.map(str::to_owned),
-                            enrolled: decision.enrolled,
-                            reason: decision.reason.as_str(),
+                            variant: decision.variant().map(str::to_owned),
+                            value: decision.value().map(str::to_owned),
+                            enrolled: decision.enrolled(),
+                            reason: decision.reason().as_str(),
                         };
                         assert_eq!(got, expected, "round {round}: {key} {context:?} at {now}");
                     }
@@ -235,7 +235,7 @@ fn the_client_form_leaves_to_the_edge_what_a_client_must_not_see() {
     let Got::Decided { reason, .. } = ask(&form, &context, "checkout_flag_key", 0) else {
         panic!()
     };
-    assert_eq!(reason, expected.reason.as_str());
+    assert_eq!(reason, expected.reason().as_str());
     assert_ne!(reason, "targeting", "texts and lists match by their hashes");
 }
 

@@ -32,7 +32,6 @@ use crate::config::CompiledConfig;
 use crate::context::{AttributeValue, Context};
 use crate::decision::Decision;
 use crate::evaluate::Request;
-use crate::strings::StringId;
 use std::borrow::Cow;
 
 /// What a client form says of a key.
@@ -64,8 +63,7 @@ impl CompiledConfig<'_> {
 
     /// The attribute of a name, by binary search: [`CompiledConfig::attributes`] is sorted.
     fn looks_at(&self, name: &str) -> bool {
-        let text = |id: &StringId| self.strings.get(*id);
-        self.attributes.binary_search_by(|id| text(id).cmp(name)).is_ok()
+        self.attributes.binary_search_by(|word| self.strings.get(word.id).cmp(name)).is_ok()
     }
 }
 
@@ -113,5 +111,5 @@ pub fn evaluate<'c>(
         return Answer::AtEdge;
     }
     let decision = Request::new(config, context, None, now_ms).evaluate(&names::text_of(&hash));
-    if decision.key.is_empty() { Answer::NotFound } else { Answer::Decided(decision) }
+    if decision.key().is_empty() { Answer::NotFound } else { Answer::Decided(decision) }
 }

@@ -45,7 +45,7 @@ impl Reach {
         let mut entries: Vec<bool> = config
             .entries
             .iter()
-            .map(|entry| match entry.target {
+            .map(|entry| match entry.target() {
                 Target::Experiment(id) => experiments.get(id as usize) == Some(&true),
                 Target::Flag(id) => config
                     .flags
@@ -77,7 +77,7 @@ fn is_for_clients(config: &CompiledConfig<'_>, comparison: &Comparison) -> bool 
         return false;
     };
     let Some(operator) = Operator::from_code(comparison.op) else { return false };
-    !is_server_only(config, *attribute)
+    !is_server_only(config, attribute.id)
         && !matches!(
             operator,
             Operator::Contains
@@ -92,21 +92,17 @@ fn is_server_only(config: &CompiledConfig<'_>, name: StringId) -> bool {
     config.server_only.contains(&name)
 }
 
-/// Children come before their parents, so one pass is enough.
+/// Comparisons come first and children before their parents, so one pass is enough.
 fn nodes(config: &CompiledConfig<'_>) -> Vec<bool> {
-    let mut known: Vec<bool> = Vec::with_capacity(config.nodes.len());
-    for (at, node) in config.nodes.iter().enumerate() {
-        let holds =
-            |id: NodeId| (id.0 as usize) < at && known.get(id.0 as usize).copied() == Some(true);
+    let mut known: Vec<bool> = Vec::with_capacity(config.n_nodes());
+    known.extend(config.comparisons.iter().map(|comparison| is_for_clients(config, comparison)));
+    for node in &config.nodes {
+        let holds = |id: NodeId| known.get(id.0 as usize).copied() == Some(true);
         let for_clients = match node {
             Node::All(span) | Node::Any(span) => {
                 span.of(&config.children).iter().all(|&child| holds(child))
             }
             Node::Not(child) => holds(*child),
-            Node::Compare(id) => config
-                .comparisons
-                .get(*id as usize)
-                .is_some_and(|comparison| is_for_clients(config, comparison)),
             Node::Segment(id) => config.segments.get(id.0 as usize).is_some_and(|segment| {
                 segment.include.is_empty()
                     && segment.exclude.is_empty()
@@ -134,9 +130,9 @@ fn experiment(
     }
     match Life::of(experiment, Some(&extras)) {
         Life::Over => true,
-        Life::Shipped => holds(experiment.targeting),
+        Life::Shipped => holds(experiment.targeting()),
         Life::Deals => {
-            holds(experiment.targeting)
+            holds(experiment.targeting())
                 && extras.overrides.is_empty()
                 && !extras.sticky
                 && !extras.frozen
@@ -177,7 +173,7 @@ fn required_by<'c>(
         (Life::of(experiment, Some(extras)) != Life::Over).then_some(extras.prerequisites)
     };
     let mut spans: Vec<Span> = Vec::new();
-    match config.entries.get(entry).map(|entry| entry.target) {
+    match config.entries.get(entry).map(|entry| entry.target()) {
         Some(Target::Experiment(id)) => spans.extend(of_experiment(id)),
         Some(Target::Flag(id)) => {
             if let Some(flag) = config.flags.get(id as usize).filter(|flag| flag.enabled) {

@@ -3,14 +3,16 @@
 use crate::bucket::SaltState;
 use crate::client::names::{NameHash, Names, text_of};
 use crate::client::reach::{Life, Reach};
-use crate::client::tables::{Conditions, Slots, Strings, index};
+use crate::client::tables::{Conditions, Slots};
+use crate::compile::intern::{Strings, VariantLists, index};
 use crate::compile::{key_index, transitions};
 use crate::config::{
     CompiledConfig, Entry, Experiment, ExperimentId, Extras, Flag, Holdout, HoldoutId, Layer,
-    LayerId, PrerequisiteRow, Rule, RuleServe, Span, Switchback, Target, Variant,
+    LayerId, Maybe, PrerequisiteRow, Rule, RuleServe, Span, Switchback, Target, Variants,
 };
 use crate::slots::{NOBODY, Run, SlotsId};
 use crate::source::ExperimentStatus;
+use crate::strings::{StringId, Word};
 use crate::targeting::NodeId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,6 +42,7 @@ struct Builder<'s, 'b> {
     config: &'s CompiledConfig<'b>,
     names: Names,
     strings: Strings,
+    variants: VariantLists,
     slots: Slots,
     conditions: Conditions,
     /// Kept experiments in the order of their hashes, by old index.
@@ -62,7 +65,7 @@ impl<'s, 'b> Builder<'s, 'b> {
         let mut entry_ids = BTreeMap::new();
         for (new, &old) in kept.values().enumerate() {
             entry_ids.insert(old, index(new));
-            match config.entries.get(old as usize).map(|entry| entry.target) {
+            match config.entries.get(old as usize).map(|entry| entry.target()) {
                 Some(Target::Experiment(id)) => {
                     experiments.insert(id);
                 }
@@ -84,12 +87,15 @@ impl<'s, 'b> Builder<'s, 'b> {
         by_hash.sort_unstable();
         let experiments: Vec<u32> = by_hash.into_iter().map(|(_, id)| id).collect();
         let numbered = |ids: &[u32]| ids.iter().copied().zip(0u32..).collect();
-        let mut strings = Strings::default();
+        let mut strings = Strings::new();
+        // What a missing name reads as, and what names are left out by.
+        strings.intern("");
         let roots: Vec<NodeId> = roots(config, &experiments, &flags);
         let conditions = Conditions::keep(config, roots.into_iter(), &names, &mut strings);
         Self {
             config,
             strings,
+            variants: VariantLists::default(),
             slots: Slots::default(),
             conditions,
             experiment_ids: numbered(&experiments),
@@ -148,7 +154,7 @@ impl<'s, 'b> Builder<'s, 'b> {
             if Life::of(experiment, Some(&extras)) != Life::Deals {
                 continue;
             }
-            let Some(layer) = experiment.layer else { continue };
+            let Some(layer) = experiment.layer() else { continue };
             let slots = members.entry(layer).or_insert_with(|| {
                 order.push(layer);
                 BTreeMap::new()
@@ -189,13 +195,17 @@ impl<'s, 'b> Builder<'s, 'b> {
             let made = Experiment {
                 key: self.strings.intern(&self.names.experiment(key)),
                 salt: if life == Life::Deals { experiment.salt } else { SaltState::default() },
-                targeting: (life != Life::Over)
-                    .then(|| self.condition(experiment.targeting))
-                    .flatten(),
-                layer: experiment
-                    .layer
-                    .filter(|_| life == Life::Deals)
-                    .and_then(|id| self.layer_ids.get(&id).copied()),
+                targeting: Maybe::from_option(
+                    self.condition(experiment.targeting().filter(|_| life != Life::Over))
+                        .map(|id| id.0),
+                ),
+                layer: Maybe::from_option(
+                    experiment
+                        .layer()
+                        .filter(|_| life == Life::Deals)
+                        .and_then(|id| self.layer_ids.get(&id))
+                        .map(|id| id.0),
+                ),
                 slot: self.slot_of.get(&id).copied().unwrap_or(0),
                 variants: self.variants(experiment.variants, &served),
                 split,
@@ -223,22 +233,27 @@ impl<'s, 'b> Builder<'s, 'b> {
     }
 
     /// Variants keep their names and places; only those that can be served keep their values.
-    fn variants(&mut self, variants: Span, served: &BTreeSet<u16>) -> Span {
+    fn variants(&mut self, variants: Variants, served: &BTreeSet<u16>) -> Variants {
         let config = self.config;
-        let rows = variants.of(&config.variants);
-        let span = Span { start: index(self.made.variants.len()), len: index(rows.len()) };
-        for (at, variant) in (0u16..).zip(rows) {
-            let value = if served.contains(&at) { config.strings.get(variant.value) } else { "" };
-            let value = self.strings.intern(value);
-            let key = self.strings.intern(config.strings.get(variant.key));
-            self.made.variants.push(Variant { key, value });
+        let names: Vec<StringId> = config
+            .names_of(variants)
+            .iter()
+            .map(|&name| self.strings.intern(config.strings.get(name)))
+            .collect();
+        let value = |at: u16| match config.variant(variants, at).existing() {
+            Some(variant) if served.contains(&at) => config.strings.get(variant.value).to_owned(),
+            _ => String::new(),
+        };
+        Variants {
+            names: self.variants.names(names),
+            values: self.variants.values((0..variants.len).map(value).collect(), &mut self.strings),
+            len: variants.len,
         }
-        span
     }
 
-    fn extras(&mut self, life: Life, extras: &Extras) -> Option<u32> {
+    fn extras(&mut self, life: Life, extras: &Extras) -> Maybe {
         if life == Life::Over {
-            return None;
+            return Maybe::NONE;
         }
         let deals = life == Life::Deals;
         let made = Extras {
@@ -254,11 +269,11 @@ impl<'s, 'b> Builder<'s, 'b> {
             ..Extras::default()
         };
         if made == Extras::default() {
-            return None;
+            return Maybe::NONE;
         }
         let id = index(self.made.extras.len());
         self.made.extras.push(made);
-        Some(id)
+        Maybe::from_option(Some(id))
     }
 
     fn holdout_span(&mut self, span: Span) -> Span {
@@ -321,10 +336,10 @@ impl<'s, 'b> Builder<'s, 'b> {
                     served.insert(at);
                     RuleServe::Variant(at)
                 }
-                RuleServe::Split(at) => {
-                    let runs = config.runs_of(SlotsId(at));
+                RuleServe::Split(slots) => {
+                    let runs = config.runs_of(slots);
                     served.extend(runs.iter().map(|run| run.owner));
-                    RuleServe::Split(self.slots.intern(runs, |owner| owner).0)
+                    RuleServe::Split(self.slots.intern(runs, |owner| owner))
                 }
                 RuleServe::Experiment(id) => {
                     let id = self.experiment_ids.get(&id.0).copied().unwrap_or(u32::MAX);
@@ -353,28 +368,34 @@ impl<'s, 'b> Builder<'s, 'b> {
         let config = self.config;
         for (name, &old) in kept {
             let Some(entry) = config.entries.get(old as usize) else { continue };
-            let target = match entry.target {
+            let target = match entry.target() {
                 Target::Flag(id) => Target::Flag(self.flag_ids.get(&id).copied().unwrap_or(0)),
                 Target::Experiment(id) => {
                     Target::Experiment(self.experiment_ids.get(&id).copied().unwrap_or(0))
                 }
             };
             let key = self.strings.intern(name);
-            self.made.entries.push(Entry { key, target });
+            self.made.entries.push(Entry::new(key, target));
         }
-        let unit_types: Vec<String> =
-            config.unit_types().map(|name| self.names.attribute(name)).collect();
+        let unit_types: Vec<StringId> = config
+            .unit_types()
+            .map(|name| self.strings.intern(&self.names.attribute(name)))
+            .collect();
         let mut made = self.made;
-        made.unit_types = unit_types.iter().map(|name| self.strings.intern(name)).collect();
-        made.attributes = self.conditions.attributes;
+        made.strings = self.strings.finish();
+        let words = |ids: Vec<StringId>| -> Vec<Word> {
+            ids.into_iter().map(|id| Word::new(&made.strings, id)).collect()
+        };
+        made.unit_types = words(unit_types);
+        made.attributes = words(self.conditions.attributes);
+        made.texts = words(self.conditions.texts);
+        made.variant_names = self.variants.names;
         made.nodes = self.conditions.nodes;
         made.children = self.conditions.children;
         made.comparisons = self.conditions.comparisons;
         made.literals = self.conditions.literals;
         made.runs = self.slots.runs;
         made.slots = self.slots.tables;
-        self.strings.intern("");
-        made.strings = self.strings.finish();
         made.at_edge = Some(at_edge.into_iter().collect());
         made.transitions = transitions(&made);
         made.index = key_index(&made);
@@ -412,7 +433,7 @@ fn roots(config: &CompiledConfig<'_>, experiments: &[u32], flags: &[u32]) -> Vec
         if let Some(experiment) = config.experiments.get(id as usize)
             && Life::of(experiment, config.extras_of(experiment)) != Life::Over
         {
-            roots.extend(experiment.targeting);
+            roots.extend(experiment.targeting());
         }
     }
     for &id in flags {

@@ -1,42 +1,12 @@
 //! The shared tables of a client form, filled as its parts need them.
 
 use crate::client::names::Names;
+use crate::compile::intern::{Strings, index};
 use crate::config::{AttributeId, CompiledConfig, Span};
 use crate::slots::{Run, SlotsId};
-use crate::strings::{StringId, StringTable};
+use crate::strings::StringId;
 use crate::targeting::{Comparison, LiteralRow, Node, NodeId, Operator};
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A length or index as the format stores it.
-pub(super) fn index(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
-}
-
-/// Strings, each kept once.
-#[derive(Default)]
-pub(super) struct Strings {
-    ids: BTreeMap<String, StringId>,
-    text: String,
-    ends: Vec<u32>,
-}
-
-impl Strings {
-    pub(super) fn intern(&mut self, text: &str) -> StringId {
-        if let Some(&id) = self.ids.get(text) {
-            return id;
-        }
-        let id = StringId(index(self.ends.len()));
-        self.text.push_str(text);
-        self.ends.push(index(self.text.len()));
-        self.ids.insert(text.to_owned(), id);
-        id
-    }
-
-    pub(super) fn finish(self) -> StringTable<'static> {
-        StringTable { text: Cow::Owned(self.text), ends: self.ends }
-    }
-}
 
 /// Slot tables, each kept once.
 #[derive(Default)]
@@ -70,13 +40,17 @@ impl Slots {
 
 /// The conditions that a form keeps, in their new places.
 pub(super) struct Conditions {
-    /// New place of each node that is kept.
+    /// New place of each node that is kept, comparisons first.
     places: Vec<Option<NodeId>>,
     pub(super) nodes: Vec<Node>,
     pub(super) children: Vec<NodeId>,
     pub(super) comparisons: Vec<Comparison>,
+    pub(super) texts: Vec<StringId>,
     pub(super) literals: Vec<LiteralRow>,
     pub(super) attributes: Vec<StringId>,
+    /// New places of lists of texts, hashed or not, and of other values.
+    text_lists: BTreeMap<(Span, bool), Span>,
+    literal_lists: BTreeMap<Span, Span>,
 }
 
 impl Conditions {
@@ -88,78 +62,67 @@ impl Conditions {
         strings: &mut Strings,
     ) -> Self {
         let wanted = wanted(config, roots);
-        let kept = || {
-            config.nodes.iter().zip(&wanted).filter(|(_, wanted)| **wanted).map(|(node, _)| node)
-        };
-        let compared = kept().filter_map(|node| match node {
-            Node::Compare(at) => config.comparisons.get(*at as usize),
-            _ => None,
-        });
+        let compared = || config.comparisons.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
         let attribute_names: BTreeSet<String> =
-            compared.map(|comparison| attribute_name(config, comparison, names)).collect();
+            compared().map(|(comparison, _)| attribute_name(config, comparison, names)).collect();
         let attribute_ids: BTreeMap<&str, AttributeId> = attribute_names
             .iter()
             .enumerate()
             .map(|(at, name)| (name.as_str(), AttributeId(index(at))))
             .collect();
         let mut this = Self {
-            places: Vec::with_capacity(config.nodes.len()),
+            places: Vec::with_capacity(config.n_nodes()),
             nodes: Vec::new(),
             children: Vec::new(),
             comparisons: Vec::new(),
+            texts: Vec::new(),
             literals: Vec::new(),
             attributes: attribute_names.iter().map(|name| strings.intern(name)).collect(),
+            text_lists: BTreeMap::new(),
+            literal_lists: BTreeMap::new(),
         };
-        let mut comparison_ids: BTreeMap<u32, u32> = BTreeMap::new();
-        let mut spans: BTreeMap<(Span, bool), Span> = BTreeMap::new();
-        for (node, wanted) in config.nodes.iter().zip(&wanted) {
+        for (comparison, wanted) in config.comparisons.iter().zip(&wanted) {
             let place = wanted.then(|| {
-                let node = match node {
-                    Node::All(span) => Node::All(this.child_span(config, *span)),
-                    Node::Any(span) => Node::Any(this.child_span(config, *span)),
-                    Node::Not(child) => this.place(*child).map_or(Node::Never, Node::Not),
-                    Node::Segment(id) => {
-                        let segment = config.segments.get(id.0 as usize);
-                        match segment.and_then(|s| this.place(s.condition?)) {
-                            Some(condition) => return condition,
-                            None => Node::Never,
-                        }
-                    }
-                    Node::Compare(at) => match config.comparisons.get(*at as usize) {
-                        Some(comparison) => {
-                            let next = index(this.comparisons.len());
-                            let id = *comparison_ids.entry(*at).or_insert(next);
-                            if id == next {
-                                let name = attribute_name(config, comparison, names);
-                                let hashes = compares_texts(config, comparison);
-                                let span = (comparison.values, hashes);
-                                let values = match spans.get(&span) {
-                                    Some(known) => *known,
-                                    None => this.values(config, comparison, names, strings),
-                                };
-                                spans.insert(span, values);
-                                this.comparisons.push(Comparison {
-                                    attribute: attribute_ids
-                                        .get(name.as_str())
-                                        .copied()
-                                        .unwrap_or(AttributeId(u32::MAX)),
-                                    op: comparison.op,
-                                    values,
-                                });
-                            }
-                            Node::Compare(id)
-                        }
-                        None => Node::Never,
-                    },
-                    Node::Never => Node::Never,
+                let name = attribute_name(config, comparison, names);
+                let attribute = attribute_ids.get(name.as_str()).copied();
+                let id = NodeId(index(this.comparisons.len()));
+                let made = Comparison {
+                    attribute: attribute.unwrap_or(AttributeId(u32::MAX)),
+                    op: comparison.op,
+                    texts: this.text_span(config, comparison, names, strings),
+                    literals: this.literal_span(config, comparison.literals),
                 };
-                let id = NodeId(index(this.nodes.len()));
-                this.nodes.push(node);
+                this.comparisons.push(made);
                 id
             });
             this.places.push(place);
         }
+        for (node, wanted) in config.nodes.iter().zip(wanted.iter().skip(config.comparisons.len()))
+        {
+            let place = wanted.then(|| this.keep_node(config, node));
+            this.places.push(place);
+        }
         this
+    }
+
+    /// Keeps a node whose children are kept.
+    fn keep_node(&mut self, config: &CompiledConfig<'_>, node: &Node) -> NodeId {
+        let node = match node {
+            Node::All(span) => Node::All(self.child_span(config, *span)),
+            Node::Any(span) => Node::Any(self.child_span(config, *span)),
+            Node::Not(child) => self.place(*child).map_or(Node::Never, Node::Not),
+            Node::Segment(id) => {
+                let segment = config.segments.get(id.0 as usize);
+                match segment.and_then(|s| self.place(s.condition?)) {
+                    Some(condition) => return condition,
+                    None => Node::Never,
+                }
+            }
+            Node::Never => Node::Never,
+        };
+        let id = NodeId(index(self.comparisons.len().saturating_add(self.nodes.len())));
+        self.nodes.push(node);
+        id
     }
 
     /// New place of a condition.
@@ -175,8 +138,8 @@ impl Conditions {
         Span { start, len: index(children.len()) }
     }
 
-    /// The values of a comparison: texts hashed where equality is all that is asked, and sorted again, texts last.
-    fn values(
+    /// The texts of a comparison: hashed where equality is all that is asked, and sorted again.
+    fn text_span(
         &mut self,
         config: &CompiledConfig<'_>,
         comparison: &Comparison,
@@ -184,30 +147,40 @@ impl Conditions {
         strings: &mut Strings,
     ) -> Span {
         let hashes = compares_texts(config, comparison);
-        let mut rows = Vec::new();
-        let mut texts = Vec::new();
-        for literal in comparison.values.of(&config.literals) {
-            match literal {
-                LiteralRow::Text(id) if hashes => texts.push(names.text(config.strings.get(*id))),
-                LiteralRow::Text(id) => {
-                    rows.push(LiteralRow::Text(strings.intern(config.strings.get(*id))));
-                }
-                // Patterns stay at the edge.
-                LiteralRow::Pattern(_) => {}
-                other => rows.push(*other),
-            }
+        let list = (comparison.texts, hashes);
+        if let Some(known) = self.text_lists.get(&list) {
+            return *known;
         }
-        texts.sort_unstable();
-        rows.extend(texts.iter().map(|text| LiteralRow::Text(strings.intern(text))));
-        let span = Span { start: index(self.literals.len()), len: index(rows.len()) };
-        self.literals.extend(rows);
+        let texts = comparison.texts.of(&config.texts).iter();
+        let texts = texts.map(|word| config.strings.get(word.id));
+        let texts: BTreeSet<String> = if hashes {
+            texts.map(|text| names.text(text)).collect()
+        } else {
+            texts.map(str::to_owned).collect()
+        };
+        let span = Span { start: index(self.texts.len()), len: index(texts.len()) };
+        self.texts.extend(texts.iter().map(|text| strings.intern(text)));
+        self.text_lists.insert(list, span);
+        span
+    }
+
+    /// The other values of a comparison. Patterns stay at the edge.
+    fn literal_span(&mut self, config: &CompiledConfig<'_>, list: Span) -> Span {
+        if let Some(known) = self.literal_lists.get(&list) {
+            return *known;
+        }
+        let start = index(self.literals.len());
+        let rows = list.of(&config.literals).iter();
+        self.literals.extend(rows.filter(|row| !matches!(row, LiteralRow::Pattern(_))));
+        let span = Span { start, len: index(self.literals.len()).saturating_sub(start) };
+        self.literal_lists.insert(list, span);
         span
     }
 }
 
 /// Nodes that are reached from the roots; children come before their parents.
 fn wanted(config: &CompiledConfig<'_>, roots: impl Iterator<Item = NodeId>) -> Vec<bool> {
-    let mut wanted = vec![false; config.nodes.len()];
+    let mut wanted = vec![false; config.n_nodes()];
     let mark = |wanted: &mut Vec<bool>, id: NodeId| {
         if let Some(node) = wanted.get_mut(id.0 as usize) {
             *node = true;
@@ -217,7 +190,7 @@ fn wanted(config: &CompiledConfig<'_>, roots: impl Iterator<Item = NodeId>) -> V
         mark(&mut wanted, root);
     }
     for (at, node) in config.nodes.iter().enumerate().rev() {
-        if wanted.get(at) != Some(&true) {
+        if wanted.get(config.comparisons.len().saturating_add(at)) != Some(&true) {
             continue;
         }
         match node {
@@ -234,7 +207,7 @@ fn wanted(config: &CompiledConfig<'_>, roots: impl Iterator<Item = NodeId>) -> V
                     mark(&mut wanted, condition);
                 }
             }
-            Node::Compare(_) | Node::Never => {}
+            Node::Never => {}
         }
     }
     wanted
@@ -253,15 +226,14 @@ fn compares_texts(config: &CompiledConfig<'_>, comparison: &Comparison) -> bool 
                 | Operator::ContainsAll
         )
     );
-    let values = comparison.values.of(&config.literals);
-    for_equality && values.iter().any(|literal| matches!(literal, LiteralRow::Text(_)))
+    for_equality && !comparison.texts.of(&config.texts).is_empty()
 }
 
 fn attribute_name(config: &CompiledConfig<'_>, comparison: &Comparison, names: &Names) -> String {
     let name = config
         .attributes
         .get(comparison.attribute.0 as usize)
-        .map_or("", |&id| config.strings.get(id));
+        .map_or("", |name| config.strings.get(name.id));
     if compares_texts(config, comparison) {
         names.compared_attribute(name)
     } else {

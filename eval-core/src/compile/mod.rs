@@ -7,7 +7,7 @@ mod conditions;
 mod error;
 mod experiments;
 mod flags;
-mod intern;
+pub(crate) mod intern;
 mod requirements;
 
 pub use conditions::{MAX_CONDITION_DEPTH, MAX_CONDITION_SIZE};
@@ -180,7 +180,7 @@ impl<'s> Compiler<'s> {
         let lists =
             experiments.iter().map(|e| &e.variants).chain(flags.iter().map(|f| &f.variants));
         for list in lists {
-            self.variants.values(list, strings);
+            self.variants.values(intern::values_of(list), strings);
         }
     }
 

@@ -65,12 +65,12 @@ impl Form {
 
 fn json(decision: &Decision<'_>) -> String {
     // A `&str` always has a JSON form.
-    let variant = serde_json::to_string(&decision.variant).unwrap_or_default();
+    let variant = serde_json::to_string(&decision.variant()).unwrap_or_default();
     format!(
         r#"{{"variant":{variant},"value":{},"enrolled":{},"reason":"{}"}}"#,
-        decision.value.unwrap_or("null"),
-        decision.enrolled,
-        decision.reason.as_str()
+        decision.value().unwrap_or("null"),
+        decision.enrolled(),
+        decision.reason().as_str()
     )
 }
 

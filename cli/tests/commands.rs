@@ -80,6 +80,7 @@ fn a_blob_says_what_is_in_it() {
         requires_consent: false,
         list_key: None,
         sdk_keys: Vec::new(),
+        server_only_attributes: Vec::new(),
         layers: Vec::new(),
         holdouts: Vec::new(),
         segments: Vec::new(),

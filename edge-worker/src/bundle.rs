@@ -1,4 +1,5 @@
-//! `GET /v1/config-bundle`: the compiled config, for SDKs that evaluate by themselves.
+//! `GET /v1/config-bundle`: the compiled config, for SDKs that evaluate by themselves. A server key gets the whole, a client key
+//! the client form.
 
 use eval_core::source::KeyKind;
 
@@ -7,21 +8,20 @@ use crate::request::Request;
 use crate::response::{Answer, Problem};
 
 pub(crate) fn config_bundle(access: &Access<'_>, request: &Request<'_>) -> Result<Answer, Problem> {
-    if access.kind != KeyKind::Server {
-        return Err(Problem::new(
-            403,
-            "client_form_unavailable",
-            "a client key may not see the server form of the config, and this environment publishes no client form",
-        ));
-    }
     let Some(held) = &access.held else {
         return Err(Problem::new(404, "no_config", "no config is held for this environment yet"));
     };
-    let etag = format!("\"{}\"", held.config.generation());
+    let (bytes, etag) = match access.kind {
+        KeyKind::Server => (held.config.bytes(), format!("\"{}\"", held.config.generation())),
+        KeyKind::Client => {
+            let form = held.config.client_form();
+            (&*form.bytes, format!("\"{}.{:016x}\"", held.config.generation(), form.hash))
+        }
+    };
     let answer = if etag_matches(request.headers.if_none_match, &etag) {
         Answer::empty(304)
     } else {
-        Answer { status: 200, headers: Vec::new(), body: held.config.bytes().to_vec() }
+        Answer { status: 200, headers: Vec::new(), body: bytes.to_vec() }
             .with("content-type", "application/octet-stream")
     };
     Ok(answer

@@ -2,7 +2,7 @@
 //!
 //! Decoding borrows its strings from the bytes, so nothing is copied, and a swap drops both together.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use eval_core::CompiledConfig;
 use eval_core::blob::{self, DecodeError, Header};
@@ -22,7 +22,16 @@ struct Decoded<'b> {
 }
 
 /// A config in use. Immutable: a refresh replaces the whole.
-pub struct HeldConfig(Cell);
+pub struct HeldConfig(Cell, OnceLock<ClientForm>);
+
+/// The client form of a held config, made when it is first asked for.
+#[derive(Debug)]
+pub struct ClientForm {
+    /// The blob.
+    pub bytes: Vec<u8>,
+    /// XXH3-64 of the blob.
+    pub hash: u64,
+}
 
 impl std::fmt::Debug for HeldConfig {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -38,7 +47,10 @@ impl HeldConfig {
                 .map(|(header, config)| Decoded { header, config })
                 .map_err(Refusal::Damaged)
         })?;
-        let held = Self(cell);
+        let held = Self(cell, OnceLock::new());
+        if held.config().is_client_form() {
+            return Err(Refusal::ClientForm);
+        }
         if held.config().environment() == environment {
             Ok(held)
         } else {
@@ -61,6 +73,15 @@ impl HeldConfig {
         &self.0.borrow_dependent().config
     }
 
+    /// What a browser may hold of this config.
+    pub fn client_form(&self) -> &ClientForm {
+        self.1.get_or_init(|| {
+            let form = eval_core::client::form(self.config());
+            let bytes = blob::encode(&form, self.generation(), self.header().created_at_ms);
+            ClientForm { hash: xxhash_rust::xxh3::xxh3_64(&bytes), bytes }
+        })
+    }
+
     /// The number that only grows.
     pub fn generation(&self) -> u64 {
         self.header().generation
@@ -76,6 +97,9 @@ pub enum Refusal {
     /// The blob of another environment lies under this one's path.
     #[error("the blob is of environment {0:?}")]
     OtherEnvironment(String),
+    /// A client form, by which an edge could decide only half of what it is asked.
+    #[error("the blob is a client form")]
+    ClientForm,
     /// The blob's generation is not the one that the pointer names.
     #[error("the pointer names generation {pointer}, the blob is generation {blob}")]
     OtherGeneration {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use eval_core::source::KeyKind;
-use eval_core::{Context, Decision};
+use eval_core::{Change, Context, Decision, Step};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -118,7 +118,8 @@ pub(crate) fn evaluate(
         let all = || config.keys().map(Cow::Borrowed).collect();
         for key in asked.keys.unwrap_or_else(all) {
             let (decision, steps) = evaluation.explain(&key);
-            giver.give(&key, &decision, Some(&to_json(&steps)));
+            let explanation = explanation(&decision, &steps, &evaluation.changes(&key));
+            giver.give(&key, &decision, Some(&explanation));
         }
     } else if let Some(keys) = &asked.keys {
         for key in keys {
@@ -154,11 +155,11 @@ struct Giver<'g, 'c> {
 impl Giver<'_, '_> {
     // Once in the Worker, not once for each way to come to a decision.
     #[inline(never)]
-    fn give(&mut self, key: &str, decision: &Decision<'_>, steps: Option<&[u8]>) {
+    fn give(&mut self, key: &str, decision: &Decision<'_>, explanation: Option<&[u8]>) {
         separate(self.body, self.n_given);
         self.n_given += 1;
         let token = self.token_key.and_then(|token_key| self.decided.token(token_key, decision));
-        push_decision(self.body, key, decision, token.as_deref(), steps);
+        push_decision(self.body, key, decision, token.as_deref(), explanation);
         if self.logs {
             self.decided.log(self.service, self.access.key, decision);
         }
@@ -264,12 +265,23 @@ pub(crate) fn separate(body: &mut Vec<u8>, at: usize) {
     }
 }
 
+/// How a decision came about, and what would change it, as further members of its object.
+fn explanation(decision: &Decision<'_>, steps: &[Step], changes: &[Change]) -> Vec<u8> {
+    let mut members = br#","detail":"#.to_vec();
+    members.extend_from_slice(&to_json(&decision.reason()));
+    members.extend_from_slice(br#","steps":"#);
+    members.extend_from_slice(&to_json(&steps));
+    members.extend_from_slice(br#","changes":"#);
+    members.extend_from_slice(&to_json(&changes));
+    members
+}
+
 fn push_decision(
     body: &mut Vec<u8>,
     key: &str,
     decision: &Decision<'_>,
     token: Option<&str>,
-    steps: Option<&[u8]>,
+    explanation: Option<&[u8]>,
 ) {
     push_json_string(body, key);
     body.extend_from_slice(br#":{"variant":"#);
@@ -291,11 +303,8 @@ fn push_decision(
         body.extend_from_slice(br#","exposure_token":"#);
         push_json_string(body, token);
     }
-    if let Some(steps) = steps {
-        body.extend_from_slice(br#","detail":"#);
-        body.extend_from_slice(&to_json(&decision.reason()));
-        body.extend_from_slice(br#","steps":"#);
-        body.extend_from_slice(steps);
+    if let Some(explanation) = explanation {
+        body.extend_from_slice(explanation);
     }
     body.push(b'}');
 }

@@ -16,6 +16,8 @@ mod context;
 pub mod evaluate;
 pub mod ofrep;
 pub mod bundle;
+pub mod assignments;
+pub mod archive;
 pub mod events;
 mod deferred;
 pub mod queue;

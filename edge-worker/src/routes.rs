@@ -7,13 +7,14 @@ use crate::events::{self, Intake};
 use crate::request::{MAX_BODY_BYTES, MAX_EVENTS_BODY_BYTES, Request, percent_decode};
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
-use crate::{bundle, evaluate, health, ofrep};
+use crate::{assignments, bundle, evaluate, health, ofrep};
 
 enum Route<'r> {
     Healthz,
     Readyz,
     Evaluate,
     ConfigBundle,
+    Assignments(&'r str),
     Events(Intake),
     OfrepFlag(&'r str),
     OfrepFlags,
@@ -21,6 +22,9 @@ enum Route<'r> {
 
 /// The method that a path takes, and its route.
 fn find(path: &str) -> Option<(&'static str, Route<'_>)> {
+    if let Some(id) = path.strip_prefix("/v1/units/") {
+        return Some(("GET", Route::Assignments(id.strip_suffix("/assignments")?)));
+    }
     Some(match path {
         "/healthz" => ("GET", Route::Healthz),
         "/readyz" => ("GET", Route::Readyz),
@@ -59,7 +63,9 @@ fn route(service: &Service, request: &Request<'_>) -> Outcome {
         ));
     };
     let is_head = request.method == "HEAD" && method == "GET";
-    if request.method != method && !is_head {
+    // What a look-up is told of the unit besides its id may be too long for a URL.
+    let is_post = request.method == "POST" && matches!(route, Route::Assignments(_));
+    if request.method != method && !is_head && !is_post {
         let problem = Problem::new(405, "method_not_allowed", format!("this path takes {method}"));
         return Outcome::Answer(error(is_ofrep, problem).with("allow", method));
     }
@@ -94,6 +100,7 @@ fn route(service: &Service, request: &Request<'_>) -> Outcome {
             evaluate::evaluate(service, &access, request).unwrap_or_else(Answer::from)
         }
         Route::ConfigBundle => bundle::config_bundle(&access, request).unwrap_or_else(Answer::from),
+        Route::Assignments(id) => return assignments::assignments(service, &access, request, id),
         Route::OfrepFlags => ofrep::evaluate_flags(service, &access, request),
         Route::OfrepFlag(key) => ofrep_flag(service, &access, request, key),
         Route::Events(intake) => return events::post_events(service, &access, request, intake),

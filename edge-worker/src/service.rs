@@ -74,6 +74,8 @@ pub enum Outcome {
     Answer(Answer),
     /// Load this environment, of which nothing is known yet, and ask again.
     Load(Arc<Environment>),
+    /// Load this archived generation, of which nothing is known yet, and ask again.
+    LoadArchived(crate::archive::Wanted),
     /// Hand the body to the collector and pass on what it answers, through [`Forward::answer`](crate::events::Forward).
     Forward(crate::events::Forward),
 }
@@ -84,6 +86,7 @@ pub struct Service {
     config: ServiceConfig,
     random: Random,
     environments: Environments,
+    archive: crate::archive::Archive,
     exposures: Mutex<ExposureLog>,
     routing: RoutingState,
     /// When a flush of exposures began; 0 when none is under way.
@@ -136,6 +139,11 @@ impl Service {
     /// All environments that were asked for.
     pub fn environments(&self) -> &Environments {
         &self.environments
+    }
+
+    /// The archived generation that was asked for last.
+    pub fn archive(&self) -> &crate::archive::Archive {
+        &self.archive
     }
 
     /// The exposures that wait.

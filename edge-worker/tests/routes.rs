@@ -120,7 +120,7 @@ fn everything_is_answered_when_no_keys_are_named_and_nothing_is_logged() {
     let service = service_with(1);
     let answer = evaluate(&service, &json!({"units": {"user_id": "u-1", "anonymous_id": "a-1"}}));
     let decisions = answer["decisions"].as_object().unwrap();
-    assert_eq!(decisions.len(), 9);
+    assert_eq!(decisions.len(), 11);
     assert_eq!(decisions["visitors"]["enrolled"], true);
     assert_eq!(service.exposures().n_pending(), 0);
 }
@@ -178,6 +178,18 @@ fn explanations_are_for_server_keys() {
         answer["decisions"]["checkout"]["steps"].as_array().is_some_and(|steps| steps.len() > 3),
         "{answer}"
     );
+    let body = r#"{"unit_id":"u-1","keys":["checkout","scheduled","no such"]}"#;
+    let request = post("/v1/evaluate", SERVER_KEY, body.as_bytes());
+    let answer = parsed(&ask(&service, Request { query: "explain=true", ..request }));
+    let changes = |key: &str| answer["decisions"][key]["changes"].clone();
+    let needs = &changes("checkout")[0]["needs"]["all"];
+    assert_eq!(needs.as_array().unwrap().len(), 2, "{answer}");
+    assert_eq!(
+        changes("scheduled")[0],
+        json!({"change": "status", "experiment": "scheduled", "status": "scheduled",
+            "opens_at_ms": STARTS_AT_MS, "closed_at_ms": null})
+    );
+    assert_eq!(changes("no such"), json!([]));
 }
 
 #[test]
@@ -427,11 +439,28 @@ fn the_bundle_is_the_blob_for_server_keys_only() {
     again.headers.if_none_match = Some(etag);
     let again = ask(&service, again);
     assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, Some(etag)));
-    let refused = ask(&service, get("/v1/config-bundle", CLIENT_KEY));
-    assert_eq!(
-        (refused.status, parsed(&refused)["code"].as_str()),
-        (403, Some("client_form_unavailable"))
-    );
+}
+
+#[test]
+fn the_bundle_of_a_client_key_is_the_client_form() {
+    let service = service_with(5);
+    let answer = ask(&service, get("/v1/config-bundle", CLIENT_KEY));
+    assert_eq!(answer.status, 200);
+    let (header, form) = eval_core::blob::decode(&answer.body).unwrap();
+    assert_eq!((header.generation, form.is_client_form()), (5, true));
+    let etag = answer.header("etag").unwrap();
+    assert_ne!(ask(&service, get("/v1/config-bundle", SERVER_KEY)).header("etag"), Some(etag));
+    let mut again = get("/v1/config-bundle", CLIENT_KEY);
+    again.headers.if_none_match = Some(etag);
+    assert_eq!(ask(&service, again).status, 304);
+    let names = ["checkout", "global_2026", "returning", "in_browser", "plan", "gold", "user_id"];
+    for name in names {
+        let found = answer.body.windows(name.len()).any(|bytes| bytes == name.as_bytes());
+        assert!(!found, "{name}");
+    }
+    let environment = service.environments().get(ENVIRONMENT, NOW_MS);
+    let pointer = Pointer { generation: 5, object: source::pointer(5).1 };
+    assert!(!environment.offer(&pointer, answer.body, NOW_MS), "an edge takes no client form");
 }
 
 #[test]
@@ -491,7 +520,7 @@ fn the_bulk_tag_covers_what_changes_answers_and_nothing_else() {
     };
     let bulk = |context: &str, tag: Option<&str>| bulk_at(&service, context, tag, NOW_MS);
     let first = bulk(r#"{"targetingKey":"u-1","country":"US","page":"/a","at":1}"#, None);
-    assert_eq!(parsed(&first)["flags"].as_array().unwrap().len(), 9);
+    assert_eq!(parsed(&first)["flags"].as_array().unwrap().len(), 11);
     assert_eq!(service.exposures().n_pending(), 0);
     let tag = first.header("etag").unwrap();
     let same = bulk(r#"{"at":2,"page":"/b","country":"US","targetingKey":"u-1"}"#, Some(tag));
@@ -554,8 +583,8 @@ proptest::proptest! {
     /// Whatever is sent to whatever path, with whatever headers: an answer, never of the server's fault.
     #[test]
     fn no_input_is_answered_with_a_server_error(
-        path in "(/v1/evaluate|/v1/exposures|/v1/config-bundle|/readyz|/ofrep/v1/evaluate/flags|/ofrep/v1/evaluate/flags/[ -~]{0,12}|[ -~]{0,20})",
-        query in "(explain=true|key=[ -~]{0,10}|[ -~]{0,20})",
+        path in "(/v1/evaluate|/v1/exposures|/v1/units/[ -~]{0,12}/assignments|/v1/config-bundle|/readyz|/ofrep/v1/evaluate/flags|/ofrep/v1/evaluate/flags/[ -~]{0,12}|[ -~]{0,20})",
+        query in "(explain=true|attributes=[ -~]{0,20}|key=[ -~]{0,10}|[ -~]{0,20})",
         header in "[ -~]{0,30}",
         body in proptest::prop_oneof![
             proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),

@@ -350,6 +350,10 @@ pub struct CompiledConfig<'b> {
     pub(crate) entries: Vec<Entry>,
     pub(crate) index: crate::index::KeyIndex,
     pub(crate) routes: crate::route::RouteTable<'b>,
+    /// Attributes and clusters that only servers know, sorted by name.
+    pub(crate) server_only: Vec<StringId>,
+    /// Of a client form: the keys that only the edge decides, hashed and sorted. `None` for a server's config.
+    pub(crate) at_edge: Option<Vec<crate::client::NameHash>>,
     /// Times at which some window opens or closes, sorted.
     pub(crate) transitions: Vec<i64>,
     pub(crate) faults: Vec<Fault>,

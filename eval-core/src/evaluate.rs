@@ -111,8 +111,13 @@ impl<'c> Request<'c> {
         (answer, steps)
     }
 
+    /// Lets the next decision evaluate as many prerequisites as any.
+    pub(crate) fn restore_budget(&mut self) {
+        self.budget = PREREQUISITE_BUDGET;
+    }
+
     #[inline(always)]
-    fn find(&self, key: &str) -> Option<Entry> {
+    pub(crate) fn find(&self, key: &str) -> Option<Entry> {
         let config = self.config;
         config.index.find(key.as_bytes(), |at| {
             let entry = config.entries.get(at as usize)?;

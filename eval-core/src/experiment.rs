@@ -4,7 +4,7 @@ use crate::config::{CompiledConfig, Experiment, Extras, Variant};
 use crate::context::AttributeValue;
 use crate::decision::{Decision, Unit, Why};
 use crate::evaluate::Request;
-use crate::explain::{Step, Trace};
+use crate::explain::{NoTrace, Step, Trace};
 use crate::slots::owner_of;
 use crate::source::{ExperimentStatus, PauseBehaviour};
 use crate::strings::StringId;
@@ -236,8 +236,17 @@ impl<'c> Request<'c> {
         }
     }
 
+    /// Decides an experiment under its own key, whether clients can ask under it or not.
+    pub(crate) fn own_decision(&mut self, experiment: &'c Experiment) -> Decision<'c> {
+        let mut answer = Decision::NOT_FOUND;
+        let key = experiment.key;
+        let asked = Asked { config: self.config, key, experiment, is_experiment: true };
+        self.uncommon_steps(asked, &mut answer, &mut NoTrace);
+        answer
+    }
+
     #[inline]
-    fn phase(&self, experiment: &Experiment, extras: Option<&Extras>) -> Phase {
+    pub(crate) fn phase(&self, experiment: &Experiment, extras: Option<&Extras>) -> Phase {
         if experiment.damaged {
             return Phase::Inactive;
         }
@@ -269,7 +278,7 @@ impl<'c> Request<'c> {
         }
     }
 
-    fn prior(&self, experiment: &Experiment) -> Option<u16> {
+    pub(crate) fn prior(&self, experiment: &Experiment) -> Option<u16> {
         let prior = self.context.prior_variant(self.name(experiment.key))?;
         let names = self.config.names_of(experiment.variants);
         let position = names.iter().position(|&name| self.name(name) == prior)?;
@@ -279,14 +288,14 @@ impl<'c> Request<'c> {
 
 /// What an experiment does for units that reach it now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(crate) enum Phase {
     Inactive,
     Enrolling,
     KeepServing,
     Shipped,
 }
 
-fn status_name(status: ExperimentStatus) -> &'static str {
+pub(crate) fn status_name(status: ExperimentStatus) -> &'static str {
     match status {
         ExperimentStatus::Scheduled => "scheduled",
         ExperimentStatus::Running => "running",

@@ -33,6 +33,7 @@ pub mod targeting;
 pub mod fingerprint;
 pub mod blob;
 pub mod route;
+pub mod client;
 pub mod time;
 mod check;
 mod compile;
@@ -46,12 +47,18 @@ mod layer;
 mod condition;
 mod unit;
 mod explain;
+mod changes;
+mod needs;
+mod assignments;
 mod index;
 mod memo;
+mod pattern;
 mod slots;
 mod sticky;
 mod strings;
 
+pub use assignments::Assignment;
+pub use changes::{Buckets, Change, VariantBuckets};
 pub use compile::{
     CompileError, MAX_CONDITION_DEPTH, MAX_CONDITION_SIZE, MAX_PREREQUISITE_DEPTH, compile,
 };
@@ -60,4 +67,5 @@ pub use context::{AttributeValue, Context, MAX_LIST_LEN, MAX_STRING_BYTES};
 pub use decision::{Decision, Exposure, Reason, UnitText};
 pub use evaluate::Request;
 pub use explain::Step;
+pub use needs::{Need, Value};
 pub use sticky::StickyExperiment;

@@ -74,6 +74,9 @@ pub struct ConfigSource {
     pub list_key: Option<[u8; 32]>,
     /// Keys that may read this environment.
     pub sdk_keys: Vec<SdkKeySource>,
+    /// Attributes that only servers know: a client is not told of conditions on them, and what needs them is decided by the edge.
+    #[serde(default)]
+    pub server_only_attributes: Vec<String>,
     /// Randomisation spaces shared by several experiments.
     pub layers: Vec<LayerSource>,
     /// Units kept out of the experiments and flags that name the holdout.

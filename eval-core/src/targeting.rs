@@ -5,9 +5,9 @@
 
 use crate::config::{AttributeId, SegmentId, Span};
 use crate::context::AttributeValue;
+use crate::pattern::{Regex, RegexBuilder};
 use crate::strings::{StringId, StringTable, Word, head};
 use crate::time::parse_rfc3339;
-use regex_lite::{Regex, RegexBuilder};
 use std::cmp::Ordering;
 use std::net::IpAddr;
 use std::sync::OnceLock;

@@ -45,6 +45,7 @@ pub fn source(snapshot: &EnvironmentSnapshot, list_secret: Option<&[u8; 32]>) ->
             .iter()
             .map(|key| SdkKeySource { sha256: key.sha256, kind: key.kind })
             .collect(),
+        server_only_attributes: Vec::new(),
         layers: snapshot.layers.iter().map(|item| layer(&item.definition)).collect(),
         holdouts: snapshot.holdouts.iter().map(|item| holdout(&item.definition)).collect(),
         segments: snapshot.segments.iter().map(|item| segment(&item.definition)).collect(),

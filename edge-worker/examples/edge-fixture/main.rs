@@ -47,6 +47,8 @@ fn publish(store: &Path, generation: u64, routes: Vec<RouteSource>) -> anyhow::R
     std::fs::create_dir_all(&folder)?;
     let source = ConfigSource { routes, ..source::source(generation) };
     std::fs::write(&object, source::encode(&source, generation, created_at_ms)?)?;
+    std::fs::create_dir_all(folder.join("manifests"))?;
+    std::fs::write(folder.join(format!("manifests/{generation:020}.json")), &pointer)?;
     std::fs::write(folder.join("latest.json.new"), pointer)?;
     std::fs::rename(folder.join("latest.json.new"), folder.join("latest.json"))?;
     println!(

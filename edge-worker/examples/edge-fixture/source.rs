@@ -32,6 +32,7 @@ pub(crate) fn source(generation: u64) -> ConfigSource {
         requires_consent: false,
         list_key: Some(eval_core::fingerprint::list_key(&LIST_SECRET, ENVIRONMENT)),
         sdk_keys: vec![sdk_key(SERVER_KEY, KeyKind::Server), sdk_key(CLIENT_KEY, KeyKind::Client)],
+        server_only_attributes: vec!["plan".to_owned()],
         layers: vec![LayerSource {
             key: "checkout_layer".to_owned(),
             salt: "layersaltlayer2".to_owned(),
@@ -100,6 +101,17 @@ pub(crate) fn source(generation: u64) -> ConfigSource {
                 ..experiment("scheduled", "user_id", ExperimentStatus::Scheduled)
             },
             experiment("paused", "user_id", ExperimentStatus::Paused),
+            ExperimentSource {
+                targeting: Some(Condition::All(vec![
+                    compare("country", "in", Literal::String("DE".to_owned())),
+                    compare("app_version", "semver_gte", Literal::String("2.0.0".to_owned())),
+                ])),
+                ..experiment("in_browser", "anonymous_id", ExperimentStatus::Running)
+            },
+            ExperimentSource {
+                targeting: Some(compare("plan", "eq", Literal::String("gold".to_owned()))),
+                ..experiment("for_gold", "user_id", ExperimentStatus::Running)
+            },
         ],
         flags: vec![
             FlagSource {

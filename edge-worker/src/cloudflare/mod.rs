@@ -22,6 +22,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Env};
 
+use crate::archive::Wanted;
 use crate::request::{Headers, Request};
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
@@ -74,6 +75,9 @@ pub fn answer(head: &str, body: &[u8], body_too_large: bool, now_ms: f64) -> Vec
             frame::answer(&answer, isolate.service.has_background_work(now_ms))
         }
         Outcome::Load(environment) => frame::load(environment.id()),
+        Outcome::LoadArchived(wanted) => {
+            frame::load(&format!("{}@{}", wanted.environment.id(), wanted.generation))
+        }
         Outcome::Forward(_) => frame::forward(),
     }
 }
@@ -95,10 +99,17 @@ fn request<'r>(head: &'r str, body: &'r [u8], body_too_large: bool, now_ms: i64)
     }
 }
 
-/// Loads an environment of which nothing is known yet.
+/// Loads an environment of which nothing is known yet, or `environment@generation` out of the archive.
 #[wasm_bindgen]
 pub async fn load(env: Env, environment: String) {
     let Some(isolate) = isolate() else { return };
+    if let Some((environment, generation)) = environment.split_once('@') {
+        let environment = isolate.service.environments().get(environment, now_ms());
+        let wanted = Wanted { environment, generation: generation.parse().unwrap_or(0) };
+        let loaded = store::load_archived(&env, &isolate.settings, &wanted).await;
+        isolate.service.archive().put(&wanted, loaded, now_ms());
+        return;
+    }
     let environment = isolate.service.environments().get(&environment, now_ms());
     store::load(&env, &isolate.settings, &environment).await;
 }
@@ -113,7 +124,7 @@ pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
             forward.answer(collector::forward(&isolate, queue.as_ref(), &forward, &body).await)
         }
         Outcome::Answer(answer) => answer,
-        Outcome::Load(_) => {
+        Outcome::Load(_) | Outcome::LoadArchived(_) => {
             Problem::new(503, "no_config", "the environment was forgotten; send this again").into()
         }
     };

@@ -5,6 +5,7 @@ use worker::{AbortSignal, Env, Fetch, Method, Request};
 
 use super::now_ms;
 use super::settings::{WorkerSettings, bucket};
+use crate::archive::{Loaded, Wanted};
 use crate::config::pointer_key;
 use crate::environments::{Environment, Next};
 
@@ -36,6 +37,22 @@ pub(super) async fn load(env: &Env, settings: &WorkerSettings, environment: &Env
             &format!("the pointer names {}, which the store does not have", pointer.object),
         ),
         Err(error) => fail(environment, &error),
+    }
+}
+
+/// Reads a generation by its manifest. Nothing of what is held changes.
+pub(super) async fn load_archived(env: &Env, settings: &WorkerSettings, wanted: &Wanted) -> Loaded {
+    let pointer = match read(env, settings, &wanted.manifest_key()).await {
+        Ok(Some(manifest)) => wanted.object(&manifest),
+        Ok(None) => return Loaded::Missing,
+        Err(error) => Err(error),
+    };
+    match pointer {
+        Ok(pointer) => match read(env, settings, &pointer.object).await {
+            Ok(bytes) => Loaded::from_object(wanted, &pointer, bytes),
+            Err(error) => Loaded::Unreadable(error),
+        },
+        Err(error) => Loaded::Unreadable(error),
     }
 }
 

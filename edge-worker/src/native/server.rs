@@ -194,6 +194,10 @@ async fn decide(edge: &Edge, parts: &Parts, body: Vec<u8>, body_too_large: bool)
                 return forward.answer(forwarded);
             }
             Outcome::Load(environment) => edge.source.load(&environment).await,
+            Outcome::LoadArchived(wanted) => {
+                let loaded = edge.source.load_archived(&wanted).await;
+                edge.service.archive().put(&wanted, loaded, now_ms());
+            }
         }
     }
     Problem::new(503, "no_config", "the environment could not be loaded; send this again").into()

@@ -9,6 +9,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::server::now_ms;
 use super::settings::Settings;
+use crate::archive::{Loaded, Wanted};
 use crate::config::pointer_key;
 use crate::environments::{Environment, Next};
 
@@ -73,6 +74,22 @@ impl ConfigSource {
                 ),
             ),
             Err(error) => fail(environment, &error),
+        }
+    }
+
+    /// Reads a generation by its manifest. Nothing of what is held changes.
+    pub(super) async fn load_archived(&self, wanted: &Wanted) -> Loaded {
+        let pointer = match self.read(&wanted.manifest_key()).await {
+            Ok(Some(manifest)) => wanted.object(&manifest),
+            Ok(None) => return Loaded::Missing,
+            Err(error) => Err(format!("{error:#}")),
+        };
+        match pointer {
+            Ok(pointer) => match self.read(&pointer.object).await {
+                Ok(bytes) => Loaded::from_object(wanted, &pointer, bytes),
+                Err(error) => Loaded::Unreadable(format!("{error:#}")),
+            },
+            Err(error) => Loaded::Unreadable(error),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::blob::columns::{Ascending, Bytes, Expected, Numbers, SaltStates};
 use crate::blob::conditions::{Comparisons, Nodes};
 use crate::blob::rows::{Entries, Experiments, Flags, Holdouts, Layers, Rules};
-use crate::blob::{routes, sections};
+use crate::blob::{client_marks, routes, sections};
 use crate::check::check;
 use crate::compile::{key_index, transitions};
 use crate::config::{CompiledConfig, Extras, HoldoutId, PrerequisiteRow, SdkKey, Segment, Span};
@@ -148,6 +148,16 @@ pub(super) fn write(config: &CompiledConfig<'_>) -> Vec<u8> {
     };
     // Writing numbers and strings to memory cannot fail; an empty body would be refused by every reader.
     let mut bytes = postcard::to_allocvec(&body).unwrap_or_default();
+    sections::write(
+        &mut bytes,
+        sections::SERVER_ONLY,
+        &client_marks::write_server_only(&config.server_only),
+    );
+    sections::write(
+        &mut bytes,
+        sections::AT_EDGE,
+        &client_marks::write_at_edge(config.at_edge.as_deref()),
+    );
     sections::write(&mut bytes, sections::ROUTES, &routes::write(&config.routes));
     bytes
 }
@@ -157,9 +167,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<CompiledConfig<'_>, String> {
         postcard::take_from_bytes::<Body<'_>>(bytes).map_err(|error| error.to_string())?;
     let mut route_faults = Vec::new();
     let mut route_table = RouteTable::default();
+    let (mut server_only, mut at_edge) = (Vec::new(), None);
     for section in sections::read(rest) {
         match section? {
+            (sections::SERVER_ONLY, bytes) => server_only = client_marks::read_server_only(bytes)?,
+            (sections::AT_EDGE, bytes) => at_edge = Some(client_marks::read_at_edge(bytes)?),
             (sections::ROUTES, bytes) => route_table = routes::read(bytes, &mut route_faults)?,
+            // To pass it over would be to decide otherwise than was meant.
             (tag, _) => return Err(format!("section {tag} is not known")),
         }
     }
@@ -200,6 +214,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<CompiledConfig<'_>, String> {
         flags: body.flags.rows(),
         entries: body.entries.rows(),
         routes: route_table,
+        server_only,
+        at_edge,
         ..CompiledConfig::default()
     };
     config.strings = strings;

@@ -17,6 +17,7 @@
 //! The checksum finds accidents, not attackers: who must not trust the path verifies the publisher's signature over the
 //! whole blob. The body knows neither the time nor the generation, so equal definitions give equal body bytes.
 
+mod client_marks;
 mod body;
 mod columns;
 mod conditions;

@@ -2,8 +2,12 @@
 //!
 //! A section with nothing in it is not written, so a config that uses none of them has the bytes that it always had.
 
-/// Tag of the routes.
-pub(super) const ROUTES: u8 = 1;
+/// Attributes that only servers know.
+pub(super) const SERVER_ONLY: u8 = 1;
+/// Marks a client form: the keys that only the edge decides.
+pub(super) const AT_EDGE: u8 = 2;
+/// Routes of the CDN.
+pub(super) const ROUTES: u8 = 3;
 
 /// Appends a section.
 pub(super) fn write(bytes: &mut Vec<u8>, tag: u8, section: &[u8]) {

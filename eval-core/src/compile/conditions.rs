@@ -74,6 +74,11 @@ impl Conditions {
         Self { attributes, ..Self::default() }
     }
 
+    /// Whether some condition looks at an attribute.
+    pub(super) fn looks_at(&self, attribute: &str) -> bool {
+        self.attributes.contains_key(attribute)
+    }
+
     /// Adds a condition of `entry`.
     pub(super) fn add(
         &mut self,

@@ -1,7 +1,7 @@
 //! Experiments and their variants.
 
 use crate::bucket::SaltState;
-use crate::compile::intern::index;
+use crate::compile::intern::{index, values_of};
 use crate::compile::{CompileError, Compiler};
 use crate::config::{Experiment, Extras, Layer, LayerId, Maybe, Switchback, Variants, Window};
 use crate::source::{
@@ -159,7 +159,7 @@ impl Compiler<'_> {
         let names = variants.iter().map(|variant| self.strings.intern(&variant.key)).collect();
         Ok(Variants {
             names: self.variants.names(names),
-            values: self.variants.values(variants, &mut self.strings),
+            values: self.variants.values(values_of(variants), &mut self.strings),
             len,
         })
     }

@@ -11,23 +11,23 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A length or index as the format stores it. Tables of 2³² entries do not occur: the blob would not fit in memory.
-pub(super) fn index(n: usize) -> u32 {
+pub(crate) fn index(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 /// Makes a [`StringTable`].
-pub(super) struct Strings {
+pub(crate) struct Strings {
     ids: BTreeMap<String, StringId>,
     text: String,
     starts: Vec<u32>,
 }
 
 impl Strings {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { ids: BTreeMap::new(), text: String::new(), starts: vec![0] }
     }
 
-    pub(super) fn intern(&mut self, text: &str) -> StringId {
+    pub(crate) fn intern(&mut self, text: &str) -> StringId {
         if let Some(&id) = self.ids.get(text) {
             return id;
         }
@@ -45,22 +45,22 @@ impl Strings {
         id
     }
 
-    pub(super) fn finish(self) -> StringTable<'static> {
+    pub(crate) fn finish(self) -> StringTable<'static> {
         StringTable { text: Cow::Owned(self.text), starts: self.starts }
     }
 }
 
 /// Names and values of variants. Equal lists are kept once.
 #[derive(Default)]
-pub(super) struct VariantLists {
+pub(crate) struct VariantLists {
     name_lists: BTreeMap<Vec<StringId>, u32>,
-    pub(super) names: Vec<StringId>,
+    pub(crate) names: Vec<StringId>,
     value_lists: BTreeMap<Vec<String>, StringId>,
 }
 
 impl VariantLists {
     /// Start of a list of names.
-    pub(super) fn names(&mut self, list: Vec<StringId>) -> u32 {
+    pub(crate) fn names(&mut self, list: Vec<StringId>) -> u32 {
         if let Some(&start) = self.name_lists.get(&list) {
             return start;
         }
@@ -71,8 +71,7 @@ impl VariantLists {
     }
 
     /// The first of a list of values; the others follow it.
-    pub(super) fn values(&mut self, list: &[VariantSource], strings: &mut Strings) -> StringId {
-        let list: Vec<String> = list.iter().map(|variant| variant.value.clone()).collect();
+    pub(crate) fn values(&mut self, list: Vec<String>, strings: &mut Strings) -> StringId {
         if let Some(&first) = self.value_lists.get(&list) {
             return first;
         }
@@ -81,6 +80,11 @@ impl VariantLists {
         self.value_lists.insert(list, first);
         first
     }
+}
+
+/// Values of variants, in their order.
+pub(super) fn values_of(variants: &[VariantSource]) -> Vec<String> {
+    variants.iter().map(|variant| variant.value.clone()).collect()
 }
 
 /// Slot tables; equal ones are kept once.

@@ -7,7 +7,7 @@ mod conditions;
 mod error;
 mod experiments;
 mod flags;
-mod intern;
+pub(crate) mod intern;
 mod requirements;
 
 pub use conditions::{MAX_CONDITION_DEPTH, MAX_CONDITION_SIZE};
@@ -182,7 +182,7 @@ impl<'s> Compiler<'s> {
         let lists =
             experiments.iter().map(|e| &e.variants).chain(flags.iter().map(|f| &f.variants));
         for list in lists {
-            self.variants.values(list, strings);
+            self.variants.values(intern::values_of(list), strings);
         }
     }
 
@@ -405,7 +405,15 @@ impl<'s> Compiler<'s> {
             .any(|rule| matches!(&rule.serve, Serve::Experiment(key) if key == experiment))
     }
 
-    fn finish(self) -> CompiledConfig<'static> {
+    /// Attributes that only servers know, as far as something looks at them.
+    fn server_only(&self) -> BTreeSet<&'s str> {
+        let clusters = self.source.experiments.iter().filter_map(|e| e.switchback.as_ref());
+        let clusters: BTreeSet<&str> = clusters.map(|design| design.cluster.as_str()).collect();
+        let names = self.source.server_only_attributes.iter().map(String::as_str);
+        names.filter(|name| clusters.contains(name) || self.conditions.looks_at(name)).collect()
+    }
+
+    fn finish(mut self) -> CompiledConfig<'static> {
         let mut keys: Vec<SdkKey> = self
             .source
             .sdk_keys
@@ -414,7 +422,10 @@ impl<'s> Compiler<'s> {
             .collect();
         keys.sort_unstable();
         keys.dedup_by_key(|key| key.sha256);
+        let server_only: Vec<StringId> =
+            self.server_only().into_iter().map(|name| self.strings.intern(name)).collect();
         let mut config = self.config;
+        config.server_only = server_only;
         config.sdk_keys = keys;
         config.runs = self.slots.runs;
         config.slots = self.slots.slots;

@@ -8,14 +8,16 @@
 //!                     proportions (pooled under the null, Fleiss):
 //!                     `n_c = (z_{1−α/2} √((r+1) p̄q̄) + z_power √(r p_c q_c + p_t q_t))² / (r d²)`,
 //!                     `p̄ = (p_c + r p_t)/(r + 1)`
+//!                     t: the same with the power of Student's test at n_c (1 + r) − 2 degrees of
+//!                     freedom, solved for n_c
 //! # Assumes           normal statistics; the arms' variances as given
 //! # Numerics          answers are real numbers, for the caller to round up; inputs that allow no
 //!                     answer give `None`
 //! # Reference         Fleiss, Levin, Paik (2003), Statistical Methods for Rates and Proportions,
-//!                     eq. 4.14; statsmodels `NormalIndPower`; `tests/golden/power.json`
+//!                     eq. 4.14; statsmodels `NormalIndPower`, `TTestIndPower`; `tests/golden/power.json`
 //! ```
 
-use crate::methods::normal;
+use crate::methods::{brent, noncentral_t, normal, student_t};
 
 /// What a sample size must satisfy.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -80,6 +82,44 @@ pub fn required_per_arm_mean_one_sided(
     let drift = normal::isf(design.alpha) + z_power;
     let variance = variance_control + variance_treatment / design.ratio;
     answer(drift * drift * variance / (effect * effect))
+}
+
+/// As [`required_per_arm_mean`] by the power of Student's t-test itself, for units with one variance
+/// in both arms: some more than by the normal law. `two_sided` is false for a test at `alpha` in the
+/// direction of the effect.
+pub fn required_per_arm_mean_t(
+    variance: f64,
+    effect: f64,
+    design: Design,
+    two_sided: bool,
+) -> Option<f64> {
+    let one_sided = required_per_arm_mean_one_sided(variance, variance, effect, design);
+    let normal = if two_sided {
+        required_per_arm_mean(variance, variance, effect, design)
+    } else {
+        one_sided
+    }?;
+    let size = (effect * effect / variance).sqrt();
+    let lacking = |units: f64| power_t(size, units, design, two_sided) - design.power;
+    // Below this there are no degrees of freedom.
+    let least = 2.05 / (1.0 + design.ratio);
+    let mut most = normal.max(least) + 2.0;
+    while lacking(most) < 0.0 {
+        most *= 1.5;
+        if most > 1e18 {
+            return None;
+        }
+    }
+    answer(brent(least, most, lacking))
+}
+
+/// Power of Student's t-test with so many units of control; `size` in standard deviations.
+fn power_t(size: f64, units: f64, design: Design, two_sided: bool) -> f64 {
+    let df = units * (1.0 + design.ratio) - 2.0;
+    let drift = size * (units * design.ratio / (1.0 + design.ratio)).sqrt();
+    let critical = student_t::isf(if two_sided { design.alpha / 2.0 } else { design.alpha }, df);
+    let far = if two_sided { noncentral_t::cdf(-critical, df, drift) } else { 0.0 };
+    noncentral_t::sf(critical, df, drift) + far
 }
 
 /// Chance that a two-sided test at `alpha` finds an effect that is estimated with standard error

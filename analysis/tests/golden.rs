@@ -3,7 +3,7 @@
 //! The files name their origin; `scripts/reference/statistics.py` writes them. A case is a request
 //! of the command line with its expected result, so that this also checks the command line.
 
-use analysis::methods::{MethodError, normal, quantile, student_t};
+use analysis::methods::{MethodError, incomplete_beta, normal, quantile, student_t};
 use analysis::stats_cli;
 use serde_json::Value;
 
@@ -91,6 +91,18 @@ agrees! {
     adjusted_p_values_agree_with_statsmodels: "multiplicity",
     sample_sizes_agree_with_their_references: "power",
     acceptance_samples_of_the_command_line_agree: "samples",
+    acceptance_samples_of_a_single_look_agree: "samples_fixed_horizon",
+    covariate_adjustments_agree_with_their_references: "cuped",
+    exact_tests_agree_with_sums_over_all_tables: "exact_tests",
+    quantiles_of_values_agree_with_their_references: "quantile_ranks",
+    cluster_tests_agree_with_statsmodels: "cluster",
+    switchback_tests_agree_with_statsmodels: "switchback",
+    segment_tests_agree_with_their_references: "segments",
+    limited_values_agree_with_numpy: "winsorise",
+    rank_and_equivalence_tests_agree_with_their_references: "ranks",
+    combinations_and_selections_agree_with_their_references: "combination",
+    sample_ratio_breakdowns_agree_with_their_references: "srm_breakdown",
+    sample_sizes_by_t_agree_with_their_references: "power_t",
 }
 
 fn check(case: &Value, got: f64, expected: f64, tolerance: f64, failures: &mut Vec<String>) {
@@ -116,6 +128,28 @@ fn student_t_keeps_its_tails_at_any_degrees_of_freedom() {
             let p = case["p"].as_f64().expect("p");
             let expected = case["isf"].as_f64().expect("isf");
             check(&case, student_t::isf(p, df), expected, 1e-13, &mut failures);
+        }
+    }
+    assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn incomplete_beta_keeps_its_tails_at_any_size() {
+    let mut failures = Vec::new();
+    for case in cases("incomplete_beta") {
+        let number = |field: &str| case[field].as_f64();
+        let (a, b) = (number("a").expect("a"), number("b").expect("b"));
+        if let Some(x) = number("x") {
+            let (lower, upper) = incomplete_beta::tails(a, b, x, 1.0 - x);
+            check(&case, lower, number("lower").expect("lower"), 1e-9, &mut failures);
+            check(&case, upper, number("upper").expect("upper"), 1e-9, &mut failures);
+        } else {
+            let p = number("p").expect("p");
+            let expected = number("lower_quantile").expect("lower_quantile");
+            let found = incomplete_beta::lower_quantile(p, a, b);
+            check(&case, found, expected, 1e-12, &mut failures);
+            let found = incomplete_beta::upper_quantile(p, b, a);
+            check(&case, 1.0 - found, expected, 1e-9, &mut failures);
         }
     }
     assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));

@@ -58,7 +58,7 @@ fn errors_name_the_field_and_the_rule() {
             "table: must be a list of equally long lists",
         ),
         (
-            json!({"method": "proportion_ci", "n": 5, "successes": 1, "interval": "jeffreys"}),
+            json!({"method": "proportion_ci", "n": 5, "successes": 1, "interval": "exact"}),
             "interval: must be one of wilson, agresti-coull",
         ),
         (

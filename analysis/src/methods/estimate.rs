@@ -12,6 +12,9 @@ pub enum MethodError {
     /// There is nothing to compare with: no arm varies.
     #[error("no arm varies")]
     ZeroVariance,
+    /// The arms have more units than the method is made for.
+    #[error("the arms have too many units for this method")]
+    TooManyUnits,
     /// An input or a result is infinite or not a number.
     #[error("a value is not finite")]
     NotFinite,
@@ -33,6 +36,7 @@ impl MethodError {
         match self {
             Self::TooFewUnits => "too_few_units",
             Self::ZeroVariance => "zero_variance",
+            Self::TooManyUnits => "too_many_units",
             Self::NotFinite => "not_finite",
             Self::ZeroDenominator => "zero_denominator",
             Self::Unbounded => "unbounded",

@@ -15,6 +15,7 @@
 //!                     `tests/golden/proportions.json`
 //! ```
 
+use super::incomplete_beta::{lower_quantile, upper_quantile};
 use super::{Alpha, Alternative, Interval, MethodError, normal, score_interval};
 use crate::stats::Successes;
 
@@ -172,4 +173,26 @@ pub fn agresti_coull(arm: Successes, q: f64) -> Result<Interval, MethodError> {
     let centre = (arm.successes as f64 + q * q / 2.0) / total;
     let half = q * (centre * (1.0 - centre) / total).sqrt();
     Ok(Interval { lo: (centre - half).max(0.0), hi: (centre + half).min(1.0) })
+}
+
+/// Clopper and Pearson's interval of one share: the shares whose binomial tails are both above α/2.
+pub fn clopper_pearson(arm: Successes, alpha: Alpha) -> Result<Interval, MethodError> {
+    if arm.n == 0 {
+        return Err(MethodError::TooFewUnits);
+    }
+    let (x, rest, tail) = (arm.successes as f64, arm.failures() as f64, alpha.get() / 2.0);
+    Ok(Interval {
+        lo: if arm.successes == 0 { 0.0 } else { lower_quantile(tail, x, rest + 1.0) },
+        hi: if arm.failures() == 0 { 1.0 } else { upper_quantile(tail, x + 1.0, rest) },
+    })
+}
+
+/// Jeffreys' interval of one share: equal tails of the posterior under a Beta(½, ½) prior.
+pub fn jeffreys(arm: Successes, alpha: Alpha) -> Result<Interval, MethodError> {
+    if arm.n == 0 {
+        return Err(MethodError::TooFewUnits);
+    }
+    let (a, b) = (arm.successes as f64 + 0.5, arm.failures() as f64 + 0.5);
+    let tail = alpha.get() / 2.0;
+    Ok(Interval { lo: lower_quantile(tail, a, b), hi: upper_quantile(tail, a, b) })
 }

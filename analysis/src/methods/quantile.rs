@@ -22,7 +22,7 @@ use super::lift::fieller_of;
 use super::{Alpha, Interval, MethodError, normal};
 
 /// Normal quantile of the interval that the standard error comes from.
-const Z: f64 = 1.959_963_984_540_054;
+pub(super) const Z: f64 = 1.959_963_984_540_054;
 
 /// A quantile and its uncertainty.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,7 +70,7 @@ fn clustered_se(
     n: f64,
     q: f64,
 ) -> Result<f64, MethodError> {
-    let least = Z * Z * q.max(1.0 - q) / q.min(1.0 - q);
+    let least = least_events(q);
     if n <= least {
         return Err(MethodError::TooFewUnits);
     }
@@ -82,6 +82,12 @@ fn clustered_se(
     let lower = order_statistic(scratch, (n * q - half).floor());
     let upper = order_statistic(scratch, (n * q + half).ceil());
     Ok((upper - lower) / (2.0 * Z) * inflation.sqrt())
+}
+
+/// Independent events that a quantile needs at more than: with fewer the ranks of its interval leave
+/// the sample.
+pub fn least_events(q: f64) -> f64 {
+    Z * Z * q.max(1.0 - q) / q.min(1.0 - q)
 }
 
 /// Variance of the share of events at or below `value` over units, relative to independent events.
@@ -132,8 +138,9 @@ pub fn compare(
     })
 }
 
-/// Hyndman and Fan's type 7: linear between the order statistics around rank 1 + (n − 1) q.
-fn type_7(values: &mut [f64], q: f64) -> f64 {
+/// Hyndman and Fan's type 7: linear between the order statistics around rank 1 + (n − 1) q. Reorders
+/// the values, of which there must be one at least.
+pub fn type_7(values: &mut [f64], q: f64) -> f64 {
     let position = (values.len() as f64 - 1.0) * q;
     let below = order_statistic(values, position.floor() + 1.0);
     let above = order_statistic(values, position.ceil() + 1.0);

@@ -2,7 +2,7 @@
 
 /// A zero of `f` between `a` and `b`, where it must change its sign, by Brent's method (1973) to the
 /// last few digits. Without a change of sign it answers the end with the smaller value.
-pub(super) fn brent(mut a: f64, mut b: f64, f: impl Fn(f64) -> f64) -> f64 {
+pub(crate) fn brent(mut a: f64, mut b: f64, f: impl Fn(f64) -> f64) -> f64 {
     let (mut fa, mut fb) = (f(a), f(b));
     if fa * fb > 0.0 {
         return if fa.abs() < fb.abs() { a } else { b };

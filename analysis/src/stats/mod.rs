@@ -7,7 +7,11 @@
 mod moments;
 mod comoments;
 mod successes;
+mod joint;
+mod quantile_sketch;
 
 pub use comoments::CoMoments;
+pub use joint::JointMoments;
 pub use moments::Moments;
+pub use quantile_sketch::{Located, MOST_BUCKETS, QuantileSketch};
 pub use successes::Successes;

@@ -10,6 +10,13 @@ mod means;
 mod proportions;
 mod counts;
 mod planning;
+mod adjusted;
+mod exact;
+mod quantiles;
+mod clusters;
+mod segments;
+mod families;
+mod robust;
 
 use std::io::{self, BufRead, Write};
 
@@ -29,7 +36,21 @@ struct Method {
 
 /// Every method, in the order of `--list`.
 fn methods() -> impl Iterator<Item = &'static Method> {
-    [means::METHODS, proportions::METHODS, counts::METHODS, planning::METHODS].into_iter().flatten()
+    [
+        means::METHODS,
+        adjusted::METHODS,
+        robust::METHODS,
+        proportions::METHODS,
+        exact::METHODS,
+        quantiles::METHODS,
+        clusters::METHODS,
+        segments::METHODS,
+        counts::METHODS,
+        families::METHODS,
+        planning::METHODS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Answers the requests of `reader`, each flushed before the next line is read.

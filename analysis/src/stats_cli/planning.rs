@@ -11,9 +11,10 @@ use crate::power::{self, Design};
 pub(super) const METHODS: &[Method] = &[
     Method {
         name: "sample_size_mean",
-        fields: "mde sd ratio? alpha? power? alternative? distribution: normal",
+        fields: "mde sd ratio? alpha? power? alternative? distribution: normal | t",
         about: "Units of control to find a difference of means of mde at sd; treatment has ratio times\n\
-            as many. Not rounded. Reference: statsmodels NormalIndPower.solve_power.",
+            as many. Not rounded. t: by the power of Student's t-test (noncentral t), some more.\n\
+            Reference: statsmodels NormalIndPower.solve_power, TTestIndPower.solve_power.",
         compute: sample_size_mean,
     },
     Method {
@@ -88,11 +89,13 @@ fn design(request: &Request<'_>) -> Result<Design, RequestError> {
 fn sample_size_mean(request: &Request<'_>) -> Result<Value, RequestError> {
     let effect = request.number_where("mde", "other than 0", |d| d != 0.0)?;
     let sd = request.number_where("sd", "above 0", |sd| sd > 0.0)?;
-    request.choice("distribution", &["normal"])?;
+    let by_t = request.choice("distribution", &["normal", "t"])? == "t";
     let design = design(request)?;
     let one_sided =
         request.choice("alternative", &["two-sided", "greater", "less"])? != "two-sided";
-    let units = if one_sided {
+    let units = if by_t {
+        power::required_per_arm_mean_t(sd * sd, effect, design, !one_sided)
+    } else if one_sided {
         power::required_per_arm_mean_one_sided(sd * sd, sd * sd, effect, design)
     } else {
         power::required_per_arm_mean(sd * sd, sd * sd, effect, design)

@@ -30,9 +30,11 @@ pub(super) const METHODS: &[Method] = &[
     },
     Method {
         name: "proportion_ci",
-        fields: "n successes interval: wilson | agresti-coull alpha?",
+        fields: "n successes interval: wilson | agresti-coull | clopper-pearson | jeffreys alpha?",
         about: "Interval of one proportion.\n\
-            wilson: the score interval; agresti-coull: Wald's around Wilson's centre.",
+            wilson: the score interval; agresti-coull: Wald's around Wilson's centre; clopper-pearson:\n\
+            exact, from the binomial tails; jeffreys: equal tails of Beta(x + 1/2, n - x + 1/2).\n\
+            Reference: statsmodels proportion_confint.",
         compute: proportion_ci,
     },
     Method {
@@ -94,9 +96,13 @@ fn proportion_diff_ci(request: &Request<'_>) -> Result<Value, RequestError> {
 
 fn proportion_ci(request: &Request<'_>) -> Result<Value, RequestError> {
     let arm = request.own_successes()?;
-    let q = normal::isf(request.alpha()?.get() / 2.0);
-    let ci = match request.choice("interval", &["wilson", "agresti-coull"])? {
+    let alpha = request.alpha()?;
+    let q = normal::isf(alpha.get() / 2.0);
+    let kinds = &["wilson", "agresti-coull", "clopper-pearson", "jeffreys"];
+    let ci = match request.choice("interval", kinds)? {
         "agresti-coull" => proportions::agresti_coull(arm, q),
+        "clopper-pearson" => proportions::clopper_pearson(arm, alpha),
+        "jeffreys" => proportions::jeffreys(arm, alpha),
         _ => proportions::wilson(arm, q),
     };
     Ok(match ci {

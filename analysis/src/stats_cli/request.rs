@@ -53,6 +53,18 @@ impl<'r> Request<'r> {
         Ok(Request { fields, path: format!("{}{field}.", self.path) })
     }
 
+    /// A list of objects; errors name their place.
+    pub(super) fn objects(&self, field: &str) -> Result<Vec<Request<'r>>, RequestError> {
+        let rule = "a list of objects";
+        let items = self.get(field).and_then(Value::as_array);
+        let items = items.ok_or_else(|| self.refuse(field, rule))?;
+        let read = |(i, item): (usize, &'r Value)| {
+            let fields = item.as_object().ok_or_else(|| self.refuse(field, rule))?;
+            Ok(Request { fields, path: format!("{}{field}[{i}].", self.path) })
+        };
+        items.iter().enumerate().map(read).collect()
+    }
+
     pub(super) fn text(&self, field: &str) -> Result<&'r str, RequestError> {
         self.get(field).and_then(Value::as_str).ok_or_else(|| self.refuse(field, "a string"))
     }
@@ -185,6 +197,24 @@ impl<'r> Request<'r> {
     /// An arm given as `n` and `successes`.
     pub(super) fn successes(&self, arm: &str) -> Result<Successes, RequestError> {
         self.object(arm)?.own_successes()
+    }
+
+    /// As [`Self::successes`]; an arm may be without units.
+    pub(super) fn share(&self, arm: &str) -> Result<Successes, RequestError> {
+        let arm = self.object(arm)?;
+        Successes::try_new(arm.count("n")?, arm.count("successes")?)
+            .ok_or_else(|| arm.refuse("successes", "at most n"))
+    }
+
+    /// An arm given as `n` and `mean`; it may be without units.
+    pub(super) fn size(&self, arm: &str) -> Result<Moments, RequestError> {
+        let arm = self.object(arm)?;
+        let n = arm.count("n")?;
+        if n == 0 {
+            return Ok(Moments::EMPTY);
+        }
+        let mean = arm.number("mean")?;
+        Moments::from_summary(n, mean, 0.0).ok_or_else(|| arm.refuse("mean", "finite"))
     }
 
     pub(super) fn own_successes(&self) -> Result<Successes, RequestError> {

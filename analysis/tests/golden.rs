@@ -134,28 +134,6 @@ fn student_t_keeps_its_tails_at_any_degrees_of_freedom() {
 }
 
 #[test]
-fn incomplete_beta_keeps_its_tails_at_any_size() {
-    let mut failures = Vec::new();
-    for case in cases("incomplete_beta") {
-        let number = |field: &str| case[field].as_f64();
-        let (a, b) = (number("a").expect("a"), number("b").expect("b"));
-        if let Some(x) = number("x") {
-            let (lower, upper) = incomplete_beta::tails(a, b, x, 1.0 - x);
-            check(&case, lower, number("lower").expect("lower"), 1e-9, &mut failures);
-            check(&case, upper, number("upper").expect("upper"), 1e-9, &mut failures);
-        } else {
-            let p = number("p").expect("p");
-            let expected = number("lower_quantile").expect("lower_quantile");
-            let found = incomplete_beta::lower_quantile(p, a, b);
-            check(&case, found, expected, 1e-12, &mut failures);
-            let found = incomplete_beta::upper_quantile(p, b, a);
-            check(&case, 1.0 - found, expected, 1e-9, &mut failures);
-        }
-    }
-    assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
-}
-
-#[test]
 fn normal_tails_and_quantiles_agree_with_mpmath() {
     let mut failures = Vec::new();
     for case in cases("normal") {

@@ -21,6 +21,7 @@ import importlib.util
 import itertools
 import json
 import math
+import re
 from fractions import Fraction
 
 import mpmath as mp
@@ -49,6 +50,8 @@ def write(name, reference, cases):
         "cases": cases,
     }
     text = json.dumps(document, indent=1, allow_nan=False)
+    # Lists of numbers and names on one line each.
+    text = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s*\n\s*", " ", m[1]) + "]", text)
     (references.FOLDER / f"{name}.json").write_text(text + "\n")
     print(f"{name}: {len(cases)} cases")
 
@@ -125,12 +128,9 @@ def incomplete_beta():
                 cases.append({"a": a, "b": b, "x": x, "lower": float(lower), "upper": float(upper)})
         for p in [0.4, 0.025, 1e-4, 1e-10]:
             start = stats.beta.ppf(p, a, b)
-            x = mp.mpf(start)
-            if 1e-250 < start < 1 - 1e-9 and a < 1e6 and b < 1e6:
-                f = lambda l: mp.log(mp.betainc(a, b, 0, mp.exp(l), regularized=True)) - mp.log(mp.mpf(p))
-                root = mp.findroot(f, (mp.log(x), mp.log(x) * (1 + mp.mpf(10) ** -9) + mp.mpf(10) ** -12), solver="secant", tol=1e-30)
-                cases.append({"a": a, "b": b, "p": p, "lower_quantile": float(mp.exp(root))})
-    write("incomplete_beta", "mpmath quad on the log-odds, betainc and findroot", cases)
+            if 1e-250 < start < 1 - 1e-9:
+                cases.append({"a": a, "b": b, "p": p, "lower_quantile": refine_beta(a, b, p, False, start)})
+    write("incomplete_beta", "mpmath quad on the log-odds, with Newton steps for quantiles", cases)
 
 
 # Small counts.

@@ -87,7 +87,8 @@ test("a table of requests is routed alike by both edges", async (t) => {
       assert.match(a.text, /<title>next/);
       assert.equal(a.headers["x-served-by"], "next");
       const { decisions, units, generation } = decisionsOf(a);
-      assert.deepEqual(decisions, { visitors: { variant: "treatment", value: "t", enrolled: true, reason: "split" } });
+      // The experiment is sticky, and the visitor has been here: the cookie keeps the variant.
+      assert.deepEqual(decisions, { visitors: { variant: "treatment", value: "t", enrolled: true, reason: "prior" } });
       assert.ok(units.anonymous_id.length >= 20 && generation === 1);
     }],
     ["paths are rewritten", "treatment", "/shop/1%2F2/a//b/?q=1&r=%20", {}, (a) => {

@@ -126,5 +126,8 @@ pub fn ancova_hc2(
             variance += weight * weight * residual * residual / room;
         }
     }
-    Ok(Ancova { theta, estimate: Estimate::student(effect, variance.sqrt(), df, alpha, alternative) })
+    Ok(Ancova {
+        theta,
+        estimate: Estimate::student(effect, variance.sqrt(), df, alpha, alternative),
+    })
 }

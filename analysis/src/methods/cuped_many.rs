@@ -88,9 +88,8 @@ fn coefficients(all: &JointMoments) -> Vec<f64> {
         let scale = sd[i] * sd[j];
         if scale > 0.0 { all.comoment(i + 1, j + 1) / scale } else { 0.0 }
     };
-    let target: Vec<f64> = (0..k)
-        .map(|i| if sd[i] > 0.0 { all.comoment(i + 1, 0) / sd[i] } else { 0.0 })
-        .collect();
+    let target: Vec<f64> =
+        (0..k).map(|i| if sd[i] > 0.0 { all.comoment(i + 1, 0) / sd[i] } else { 0.0 }).collect();
     let mut lower = vec![vec![0.0; k]; k];
     for i in 0..k {
         for j in 0..=i {

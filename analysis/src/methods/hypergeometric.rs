@@ -84,7 +84,8 @@ impl Hypergeometric {
 
     /// P(j + 1)/P(j).
     fn step(&self, j: f64) -> f64 {
-        (self.rows[0] - j) * (self.column - j) / ((j + 1.0) * (self.rows[1] - self.column + j + 1.0))
+        (self.rows[0] - j) * (self.column - j)
+            / ((j + 1.0) * (self.rows[1] - self.column + j + 1.0))
     }
 
     /// P(X ≥ k).
@@ -96,11 +97,7 @@ impl Hypergeometric {
         if k > most {
             return 0.0;
         }
-        if k > self.mean() {
-            self.outward(k, 1.0)
-        } else {
-            1.0 - self.outward(k - 1.0, -1.0)
-        }
+        if k > self.mean() { self.outward(k, 1.0) } else { 1.0 - self.outward(k - 1.0, -1.0) }
     }
 
     /// P(X ≤ k).

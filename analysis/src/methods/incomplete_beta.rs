@@ -8,11 +8,12 @@
 //! # Numerics          statrs' `beta_reg` stops after 140 steps, which is too few from a ≈ 1e6 on, and
 //!                     its prefactor subtracts log-gammas. Here the tail away from the mean is
 //!                     computed and the other is its complement. The prefactor `x^a y^b/B(a, b)` is
-//!                     Loader's saddle-point form, which keeps its digits at any a and b. For a and
-//!                     b ≥ 30, `I_x = prefactor · ∫ exp(−a u − (a + b) ln(1 + x (e^{−u} − 1))) du` over
-//!                     u ≥ 0 (u is the distance in log-odds) by Gauss–Legendre panels; otherwise the
-//!                     continued fraction of A&S 26.5.8. Quantiles are bracketed Newton steps on the
-//!                     logarithms of both axes
+//!                     Loader's saddle-point form, which keeps its digits at any a and b. For a ≥ 30
+//!                     `I_x = prefactor · ∫ exp(−a u − (a + b) ln(1 + x (e^{−u} − 1))) du` over u ≥ 0
+//!                     (u is the distance in log-odds) by Gauss–Legendre panels, with the exponent
+//!                     written as `b u − (a + b) ln(1 + y (e^u − 1))` where x > ½, which does not
+//!                     cancel there; for smaller a the continued fraction of A&S 26.5.8. Quantiles
+//!                     are bracketed Newton steps on the logarithms of both axes
 //! # Reference         Abramowitz & Stegun 26.5; Loader (2000), "Fast and accurate computation of
 //!                     binomial probabilities"; `tests/golden/incomplete_beta.json` (mpmath)
 //! ```
@@ -21,7 +22,8 @@ use std::f64::consts::PI;
 
 use super::quadrature::panels;
 
-/// From this size of both parameters on, the integral is quicker than the continued fraction.
+/// From this size of a on, the lower tail is integrated: the continued fraction slows down, and near
+/// x = 1 its first steps cancel.
 const INTEGRAL_FROM: f64 = 30.0;
 
 /// Lower and upper tail area of Beta(a, b) at x, where `y = 1 − x` is given to all its digits. NaN
@@ -127,6 +129,7 @@ pub(super) fn kernel(a: f64, b: f64, x: f64, y: f64) -> f64 {
 
 /// `u ln(u/(n p)) + n p − u`.
 pub(super) fn deviance(u: f64, n: f64, p: f64) -> f64 {
+    let expected = n * p;
     let ratio = n.mul_add(p, -u) / u;
     if ratio.abs() < 0.3 {
         // r − ln(1 + r) with s = r/(2 + r): r s − 2 s³ (1/3 + s²/5 + s⁴/7 + …)
@@ -138,7 +141,7 @@ pub(super) fn deviance(u: f64, n: f64, p: f64) -> f64 {
         }
         u * (ratio * s - 2.0 * s * s2 * series)
     } else {
-        u * (ratio - ratio.ln_1p())
+        u * (ratio - (expected / u).ln())
     }
 }
 
@@ -164,19 +167,26 @@ fn smaller_tail(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if front == 0.0 {
         return 0.0;
     }
-    let area = if a >= INTEGRAL_FROM && b >= INTEGRAL_FROM {
-        front * tail_integral(a, a + b, x, y)
+    let area = if a >= INTEGRAL_FROM {
+        front * tail_integral(a, b, x, y)
     } else {
         front * fraction(a, b, x) / a
     };
     area.min(1.0)
 }
 
-/// `∫₀^∞ exp(−a u − n ln(1 + x (e^{−u} − 1))) du` at x ≤ a/n.
-fn tail_integral(a: f64, n: f64, x: f64, y: f64) -> f64 {
-    let fall = (-n.mul_add(x, -a)).max(0.0);
+/// `∫₀^∞ exp(−a u − (a + b) ln(1 + x (e^{−u} − 1))) du` at x ≤ a/(a + b).
+fn tail_integral(a: f64, b: f64, x: f64, y: f64) -> f64 {
+    let n = a + b;
+    let fall = if x > 0.5 { n.mul_add(y, -b) } else { -n.mul_add(x, -a) };
     let bend = (n * x * y).sqrt();
-    panels(3.0 / fall.max(bend), |u| (-a * u - n * (x * (-u).exp_m1()).ln_1p()).exp())
+    // The odds change by a factor of e over 1, whatever the size of a and b.
+    let width = (3.0 / fall.max(bend)).min(1.0);
+    if x > 0.5 {
+        panels(width, |u| (b * u - n * (y * u.exp_m1()).ln_1p()).exp())
+    } else {
+        panels(width, |u| (-a * u - n * (x * (-u).exp_m1()).ln_1p()).exp())
+    }
 }
 
 /// Continued fraction of the incomplete beta function (A&S 26.5.8), by Lentz's method.

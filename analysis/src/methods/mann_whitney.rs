@@ -59,12 +59,8 @@ pub fn mann_whitney(
     let (c, t) = (n_c as f64, n_t as f64);
     let (n, pairs) = (c + t, c * t);
     let statistic = u;
-    let answer = |p_value, exact| MannWhitney {
-        statistic,
-        probability: statistic / pairs,
-        p_value,
-        exact,
-    };
+    let answer =
+        |p_value, exact| MannWhitney { statistic, probability: statistic / pairs, p_value, exact };
     if ties == 0.0 && n_c.saturating_mul(n_t) <= EXACT_PAIRS {
         return Ok(answer(exact_p(n_c, n_t, u, alternative), true));
     }

@@ -29,11 +29,7 @@ pub struct MantelHaenszel {
 }
 
 /// Tests and pools the tables.
-pub fn mantel_haenszel(
-    tables: &[[[u64; 2]; 2]],
-    correction: bool,
-    alpha: Alpha,
-) -> MantelHaenszel {
+pub fn mantel_haenszel(tables: &[[[u64; 2]; 2]], correction: bool, alpha: Alpha) -> MantelHaenszel {
     let (mut gap, mut variance) = (0.0, 0.0);
     let (mut r_sum, mut s_sum) = (0.0, 0.0);
     let (mut pr, mut mixed, mut qs) = (0.0, 0.0, 0.0);
@@ -55,20 +51,16 @@ pub fn mantel_haenszel(
         mixed += p * s + q * r;
         qs += q * s;
     }
-    let odds_ratio = if s_sum > 0.0 {
-        Some(r_sum / s_sum)
-    } else {
-        (r_sum > 0.0).then_some(f64::INFINITY)
-    };
+    let odds_ratio =
+        if s_sum > 0.0 { Some(r_sum / s_sum) } else { (r_sum > 0.0).then_some(f64::INFINITY) };
     let log_or_se = (r_sum > 0.0 && s_sum > 0.0).then(|| {
         let parts = pr / (r_sum * r_sum) + mixed / (r_sum * s_sum) + qs / (s_sum * s_sum);
         (0.5 * parts).sqrt()
     });
     let z = normal::isf(alpha.get() / 2.0);
-    let odds_ratio_ci = odds_ratio.zip(log_or_se).map(|(ratio, se)| Interval {
-        lo: ratio * (-z * se).exp(),
-        hi: ratio * (z * se).exp(),
-    });
+    let odds_ratio_ci = odds_ratio
+        .zip(log_or_se)
+        .map(|(ratio, se)| Interval { lo: ratio * (-z * se).exp(), hi: ratio * (z * se).exp() });
     let distance = if correction { (gap.abs() - 0.5).max(0.0) } else { gap.abs() };
     let test = if variance > 0.0 {
         let root = distance / variance.sqrt();

@@ -59,12 +59,7 @@ fn whole(rank: f64) -> u64 {
 }
 
 /// Interval of the quantile of values in ascending order. A side without a bound is none.
-pub fn interval(
-    sorted: &[f64],
-    q: f64,
-    alpha: Alpha,
-    ranks: Ranks,
-) -> (Option<f64>, Option<f64>) {
+pub fn interval(sorted: &[f64], q: f64, alpha: Alpha, ranks: Ranks) -> (Option<f64>, Option<f64>) {
     let value = |rank: Option<u64>| {
         let index = usize::try_from(rank?).ok()?.checked_sub(1)?;
         sorted.get(index).copied()

@@ -28,9 +28,8 @@ pub struct Simpson {
 
 /// The flag for means.
 pub fn simpson(strata: &[Stratum]) -> Result<Simpson, MethodError> {
-    let pooled = |arm: fn(&Stratum) -> Moments| {
-        strata.iter().map(arm).fold(Moments::EMPTY, Moments::merge)
-    };
+    let pooled =
+        |arm: fn(&Stratum) -> Moments| strata.iter().map(arm).fold(Moments::EMPTY, Moments::merge);
     let (control, treatment) = (pooled(|s| s.control), pooled(|s| s.treatment));
     if control.n() == 0 || treatment.n() == 0 {
         return Err(MethodError::TooFewUnits);

@@ -94,8 +94,7 @@ pub fn switchback_hac(
     if control.n() == 0 || treatment.n() == 0 || buckets.len() < 3 {
         return Err(MethodError::TooFewUnits);
     }
-    let max_lags =
-        max_lags.unwrap_or_else(|| default_lags(buckets.len())).min(buckets.len() - 1);
+    let max_lags = max_lags.unwrap_or_else(|| default_lags(buckets.len())).min(buckets.len() - 1);
     let effect = control.mean_difference(&treatment);
     let scores: Vec<f64> = buckets
         .iter()

@@ -82,7 +82,8 @@ impl QuantileSketch {
             min: a.min.min(b.min),
             max: a.max.max(b.max),
         };
-        let (mut left, mut right) = (a.buckets.into_iter().peekable(), b.buckets.into_iter().peekable());
+        let (mut left, mut right) =
+            (a.buckets.into_iter().peekable(), b.buckets.into_iter().peekable());
         loop {
             let order = match (left.peek(), right.peek()) {
                 (Some(l), Some(r)) => l.0.cmp(&r.0),

@@ -51,11 +51,14 @@ pub(super) const METHODS: &[Method] = &[
                 Ok(found) => {
                     let thetas: Vec<Value> =
                         found.thetas.iter().map(|theta| number(*theta)).collect();
-                    with(found.estimate, &json!({
-                        "thetas": thetas, "variance_reduction": optional(found.variance_reduction),
-                        "control_mean_adjusted": number(found.control.mean()),
-                        "treatment_mean_adjusted": number(found.treatment.mean()),
-                    }))
+                    with(
+                        found.estimate,
+                        &json!({
+                            "thetas": thetas, "variance_reduction": optional(found.variance_reduction),
+                            "control_mean_adjusted": number(found.control.mean()),
+                            "treatment_mean_adjusted": number(found.treatment.mean()),
+                        }),
+                    )
                 }
                 Err(error) => undefined(ESTIMATE, error),
             })
@@ -158,7 +161,8 @@ fn joint(
         let rule = if k == 0 { "a list with at least one number" } else { "four numbers" };
         return Err(arm.refuse("means", rule));
     }
-    let rule = "a symmetric matrix of finite numbers, as large as means, with variances of at least 0";
+    let rule =
+        "a symmetric matrix of finite numbers, as large as means, with variances of at least 0";
     let matrix = arm.list("covariance", rule, |row| {
         row.as_array()?.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>()
     })?;
@@ -195,16 +199,19 @@ fn adjusted(
         Ok(found) => found,
         Err(error) => return Ok(undefined(ESTIMATE, error)),
     };
-    let mut result = with(found.estimate, &json!({
-        "theta": number(found.theta),
-        "control_mean_adjusted": number(found.control.mean()),
-        "treatment_mean_adjusted": number(found.treatment.mean()),
-        "variance_reduction": optional(found.variance_reduction),
-        "lift": optional(found.lift),
-        "lift_ci": found.lift_ci.map_or(Value::Null, interval),
-        "covariate_p_value": optional(found.covariate_p_value),
-        "covariate_imbalance": found.covariate_p_value.map(|p| p < IMBALANCE),
-    }));
+    let mut result = with(
+        found.estimate,
+        &json!({
+            "theta": number(found.theta),
+            "control_mean_adjusted": number(found.control.mean()),
+            "treatment_mean_adjusted": number(found.treatment.mean()),
+            "variance_reduction": optional(found.variance_reduction),
+            "lift": optional(found.lift),
+            "lift_ci": found.lift_ci.map_or(Value::Null, interval),
+            "covariate_p_value": optional(found.covariate_p_value),
+            "covariate_imbalance": found.covariate_p_value.map(|p| p < IMBALANCE),
+        }),
+    );
     if found.estimate.is_err() {
         let parts = |arm: &Moments| arm.variance_of_mean();
         let sum = parts(&found.control).zip(parts(&found.treatment)).map(|(c, t)| c + t);
@@ -247,12 +254,15 @@ fn ratios(request: &Request<'_>) -> Result<Value, RequestError> {
         (joint(request, "control", Some(&order))?, joint(request, "treatment", Some(&order))?);
     let (alpha, alternative) = (request.alpha()?, request.alternative()?);
     Ok(match ratio_cuped(&c, &t, alpha, alternative) {
-        Ok(found) => with(found.estimate, &json!({
-            "theta": number(found.theta),
-            "control_ratio_adjusted": number(found.control.mean()),
-            "treatment_ratio_adjusted": number(found.treatment.mean()),
-            "variance_reduction": optional(found.variance_reduction),
-        })),
+        Ok(found) => with(
+            found.estimate,
+            &json!({
+                "theta": number(found.theta),
+                "control_ratio_adjusted": number(found.control.mean()),
+                "treatment_ratio_adjusted": number(found.treatment.mean()),
+                "variance_reduction": optional(found.variance_reduction),
+            }),
+        ),
         Err(error) => json!({
             "effect": null, "se": null, "df": null, "statistic": null, "p_value": null, "ci": null,
             "status": status(error),

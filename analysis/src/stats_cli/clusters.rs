@@ -8,9 +8,7 @@ use super::Method;
 use super::answer::{ESTIMATE, estimate, interval, number, optional, undefined};
 use super::request::{Request, RequestError};
 use crate::methods::cluster::{FEW_CLUSTERS, cluster_delta, cluster_robust, mean_of_units};
-use crate::methods::switchback::{
-    Bucket, after_burn_in, arm, switchback_hac, switchback_welch,
-};
+use crate::methods::switchback::{Bucket, after_burn_in, arm, switchback_hac, switchback_welch};
 use crate::methods::switchback_randomisation::randomisation_test;
 use crate::methods::{Alpha, Alternative, Estimate, MethodError};
 use crate::stats::CoMoments;
@@ -137,11 +135,8 @@ fn buckets(request: &Request<'_>) -> Result<Vec<Bucket>, RequestError> {
     let values = request.numbers("values")?;
     let treated = arms(request, values.len())?;
     let burn_in = request.get("burn_in").map_or(Ok(0), |_| request.count("burn_in"))?;
-    let buckets: Vec<Bucket> = values
-        .into_iter()
-        .zip(treated)
-        .map(|(value, treated)| Bucket { value, treated })
-        .collect();
+    let buckets: Vec<Bucket> =
+        values.into_iter().zip(treated).map(|(value, treated)| Bucket { value, treated }).collect();
     Ok(after_burn_in(&buckets, usize::try_from(burn_in).unwrap_or(usize::MAX)))
 }
 

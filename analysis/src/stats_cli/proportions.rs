@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::Method;
 use super::answer::{interval, number, optional, status};
 use super::request::{Request, RequestError, whole};
+use crate::methods::barnard::barnard;
 use crate::methods::chi_squared::chi_squared;
+use crate::methods::fisher::fisher;
 use crate::methods::{normal, proportions, score_interval};
 
 pub(super) const METHODS: &[Method] = &[
@@ -15,7 +17,8 @@ pub(super) const METHODS: &[Method] = &[
         about: "Difference of two proportions.\n\
             z = (p_t - p_c)/sqrt(p q (1/n_c + 1/n_t)) with the pooled share p; ci is Wald's (unpooled),\n\
             ci_score is Mee's, which excludes 0 exactly when the two-sided test rejects;\n\
-            lift_ci_score is Koopman's of p_t/p_c - 1.\n\
+            lift_ci_score is Koopman's of p_t/p_c - 1. Below 5 expected outcomes in a cell small_counts\n\
+            is true and the exact p-values of Fisher and Barnard are added.\n\
             Reference: statsmodels proportions_ztest, confint_proportions_2indep.",
         compute: two_proportion_z,
     },
@@ -75,6 +78,14 @@ fn two_proportion_z(request: &Request<'_>) -> Result<Value, RequestError> {
     result["ci_score"] = interval(comparison.ci);
     result["lift"] = optional(comparison.lift.ok());
     result["lift_ci_score"] = comparison.lift_ci.map_or(Value::Null, interval);
+    result["small_counts"] = json!(comparison.min_expected < proportions::MIN_EXPECTED);
+    if comparison.min_expected < proportions::MIN_EXPECTED {
+        let cells =
+            [[treatment.successes, treatment.failures()], [control.successes, control.failures()]];
+        let exact = barnard(control, treatment, alternative);
+        result["p_value_fisher"] = number(fisher(cells, alternative).p_value);
+        result["p_value_barnard"] = optional(exact.ok().map(|test| test.p_value));
+    }
     Ok(result)
 }
 

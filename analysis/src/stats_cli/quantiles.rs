@@ -17,8 +17,7 @@ pub(super) const METHODS: &[Method] = &[
         about: "Type-7 quantile: linear between order statistics. Reference: numpy quantile.",
         compute: |request| {
             let mut values = sample(request, "values")?;
-            let q = request
-                .number_where("q", "between 0 and 1", |q| (0.0..=1.0).contains(&q))?;
+            let q = request.number_where("q", "between 0 and 1", |q| (0.0..=1.0).contains(&q))?;
             Ok(json!({"estimate": number(type_7(&mut values, q))}))
         },
     },
@@ -179,7 +178,8 @@ fn sketched(request: &Request<'_>) -> Result<Value, RequestError> {
         let finite = |value: &Value| value.as_f64().filter(|number| number.is_finite());
         chunk.as_array()?.iter().map(finite).collect::<Option<Vec<f64>>>()
     })?;
-    let most = request.get("buckets").map_or(Ok(MOST_BUCKETS as u64), |_| request.count("buckets"))?;
+    let most =
+        request.get("buckets").map_or(Ok(MOST_BUCKETS as u64), |_| request.count("buckets"))?;
     let most = usize::try_from(most)
         .ok()
         .filter(|most| (16..=1 << 20).contains(most))
@@ -196,9 +196,8 @@ fn sketched(request: &Request<'_>) -> Result<Value, RequestError> {
             "rank_error": number(found.rank_error), "ci": bounds(found.ci),
             "se": optional(found.estimate.se.ok()), "exact": sketch.is_exact(),
         }),
-        None => undefined(
-            &["estimate", "bucket", "rank_error", "ci", "se"],
-            MethodError::TooFewUnits,
-        ),
+        None => {
+            undefined(&["estimate", "bucket", "rank_error", "ci", "se"], MethodError::TooFewUnits)
+        }
     })
 }

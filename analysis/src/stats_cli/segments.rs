@@ -6,12 +6,12 @@ use super::Method;
 use super::answer::{ESTIMATE, contrast, estimate, interval, number, optional, status, undefined};
 use super::exact::table;
 use super::request::{Request, RequestError};
+use crate::methods::MethodError;
 use crate::methods::contrast::{Cells, Contrast, dilute, interaction, novelty, novelty_paired};
 use crate::methods::heterogeneity::{Effect, heterogeneity};
 use crate::methods::mantel_haenszel::mantel_haenszel;
 use crate::methods::simpson::{Simpson, simpson, simpson_of_shares};
 use crate::methods::stratified::{Stratum, stratified};
-use crate::methods::MethodError;
 use crate::stats::{CoMoments, Successes};
 
 pub(super) const METHODS: &[Method] = &[
@@ -151,7 +151,14 @@ fn pooled(request: &Request<'_>) -> Result<Value, RequestError> {
         }),
         Err(error) => undefined(
             &[
-                "q", "df", "p_value", "i2", "tau2", "fixed_effect", "fixed_se", "random_effect",
+                "q",
+                "df",
+                "p_value",
+                "i2",
+                "tau2",
+                "fixed_effect",
+                "fixed_se",
+                "random_effect",
                 "random_se",
             ],
             error,
@@ -187,9 +194,7 @@ fn paradox(request: &Request<'_>) -> Result<Value, RequestError> {
     } else {
         let strata: Vec<Stratum> = objects
             .iter()
-            .map(|s| {
-                Ok(Stratum { control: s.size("control")?, treatment: s.size("treatment")? })
-            })
+            .map(|s| Ok(Stratum { control: s.size("control")?, treatment: s.size("treatment")? }))
             .collect::<Result<_, RequestError>>()?;
         simpson(&strata)
     };

@@ -3,7 +3,7 @@
 //! The files name their origin; `scripts/reference/statistics.py` writes them. A case is a request
 //! of the command line with its expected result, so that this also checks the command line.
 
-use analysis::methods::{MethodError, incomplete_beta, normal, quantile, student_t};
+use analysis::methods::{MethodError, normal, quantile, student_t};
 use analysis::stats_cli;
 use serde_json::Value;
 

@@ -34,6 +34,7 @@ pub(crate) fn check(config: &mut CompiledConfig<'_>) {
             });
         }
     }
+    let mut last_key: Option<&[u8]> = None;
     for entry in &config.entries {
         let exists = match entry.target() {
             Target::Flag(id) => (id as usize) < config.flags.len(),
@@ -45,6 +46,15 @@ pub(crate) fn check(config: &mut CompiledConfig<'_>) {
                 problem: "leads nowhere".into(),
             });
         }
+        let key = config.strings.bytes(entry.key);
+        if last_key.is_some_and(|last| last >= key) {
+            faults.push(Fault {
+                entry: format!("key `{}`", config.strings.get(entry.key)),
+                problem: "is out of order; of two entries with one key the first one answers"
+                    .into(),
+            });
+        }
+        last_key = Some(key);
     }
     config.faults = faults;
 }

@@ -103,6 +103,10 @@ agrees! {
     combinations_and_selections_agree_with_their_references: "combination",
     sample_ratio_breakdowns_agree_with_their_references: "srm_breakdown",
     sample_sizes_by_t_agree_with_their_references: "power_t",
+    acceptance_samples_of_accumulating_data_agree: "samples_sequential",
+    always_valid_methods_agree_with_their_references: "always_valid",
+    group_sequential_designs_agree_with_their_references: "group_sequential",
+    preferences_agree_with_binomial_sums: "interleaving",
 }
 
 fn check(case: &Value, got: f64, expected: f64, tolerance: f64, failures: &mut Vec<String>) {

@@ -7,17 +7,15 @@
 //!                     the Bayes factor of a Dirichlet(k w) mixture against the plan,
 //!                     `BF = B(k w + x)/B(k w) / Π w^x`, p = min(1, 1/BF), k = 100
 //! # Assumes           counts of units, never of events
-//! # Numerics          a unit where the plan has nobody is a mismatch at once, p = 0. `ln BF` by
-//!                     Stirling differences around the expected counts: subtracting log-gammas of
-//!                     1e9 units would leave nothing of it
+//! # Numerics          a unit where the plan has nobody is a mismatch at once, p = 0; the
+//!                     Bayes factor by `count_mixture`
 //! # Reference         Lindon & Malek (2022), `NeurIPS`, "Anytime-valid inference for multinomial
 //!                     count data", eq. 6; savvi `Multinomial`; `tests/golden/srm.json`
 //! ```
 
-use super::{MethodError, chi_squared};
-
-/// Concentration of the mixture around the plan.
-pub const CONCENTRATION: f64 = 100.0;
+pub use super::count_mixture::CONCENTRATION;
+use super::normal_mixture::p_value;
+use super::{MethodError, chi_squared, count_mixture};
 
 /// Level of the always-valid test that raises the alarm.
 pub const ALERT: f64 = 0.01;
@@ -113,54 +111,9 @@ pub fn srm_sequential(
     if split.trespassed {
         return Ok(SequentialSrm { log_bayes_factor: f64::INFINITY, p_value: 0.0 });
     }
-    // ln B(y) − Σ x ln w as seen from the expected counts; the prior is the same at x = 0.
-    let log_bayes_factor = split.surprise(k, true) - split.surprise(k, false);
-    let p_value = if log_bayes_factor > 0.0 { (-log_bayes_factor).exp() } else { 1.0 };
-    Ok(SequentialSrm { log_bayes_factor, p_value })
-}
-
-impl Split {
-    /// `ln B(k w + x) − Σ x ln w`, less `(m − 1)/2 ln 2π`, at the counts or at none.
-    fn surprise(&self, k: f64, at_counts: bool) -> f64 {
-        let n = if at_counts { self.n } else { 0.0 };
-        let total = k + n;
-        let others = self.counts.len() as f64 - 1.0;
-        let mut sum = -0.5 * others * total.ln() - stirling_rest(total);
-        for (x, w) in self.counts.iter().zip(&self.weights) {
-            let excess = if at_counts { x - n * w } else { 0.0 };
-            let mean = total * w;
-            let r = excess / mean;
-            // Σ y ln(y/mean) = Σ mean ((1 + r) ln(1 + r) − r), because the excesses sum to 0.
-            sum += mean * deviance(r) - 0.5 * r.ln_1p() + (k * w - 0.5) * w.ln();
-            sum += stirling_rest(mean + excess);
-        }
-        sum
+    let log_bayes_factor = count_mixture::log_bayes_factor(&split.counts, &split.weights, k);
+    if log_bayes_factor.is_nan() {
+        return Err(MethodError::NotFinite);
     }
-}
-
-/// (1 + r) ln(1 + r) − r for r > −1, without cancellation near 0.
-fn deviance(r: f64) -> f64 {
-    if r.abs() > 0.05 {
-        return (1.0 + r) * r.ln_1p() - r;
-    }
-    // Σ_{j≥2} (−1)^j r^j / (j (j − 1))
-    let mut power = r * r;
-    let mut sum = 0.0;
-    for j in 2..16_u8 {
-        let j = f64::from(j);
-        sum += power / (j * (j - 1.0));
-        power *= -r;
-    }
-    sum
-}
-
-/// `lnΓ(y) − ((y − ½) ln y − y + ½ ln 2π)`: what Stirling's formula leaves.
-fn stirling_rest(y: f64) -> f64 {
-    if y < 10.0 {
-        let main = (y - 0.5) * y.ln() - y + 0.5 * (2.0 * std::f64::consts::PI).ln();
-        return libm::lgamma(y) - main;
-    }
-    let r = 1.0 / (y * y);
-    let tail = r * (1.0 / 1188.0 - r * (691.0 / 360_360.0 - r / 156.0));
-    (1.0 / 12.0 - r * (1.0 / 360.0 - r * (1.0 / 1260.0 - r * (1.0 / 1680.0 - tail)))) / y
+    Ok(SequentialSrm { log_bayes_factor, p_value: p_value(log_bayes_factor) })
 }

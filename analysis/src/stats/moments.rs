@@ -191,6 +191,14 @@ impl Moments {
         (self.n > 1).then(|| self.m2 / (self.n as f64 - 1.0))
     }
 
+    /// Skewness `(m3/n)/(m2/n)^{3/2}`; `None` when the values do not vary. Moments from a summary table
+    /// know no third moment and answer 0.
+    pub fn skewness(&self) -> Option<f64> {
+        let spread = (self.m2 / self.n as f64).sqrt();
+        (spread > 0.0 && spread.is_finite())
+            .then(|| self.m3 / self.n as f64 / spread / spread / spread)
+    }
+
     /// Variance of the mean; `None` below two values.
     pub fn variance_of_mean(&self) -> Option<f64> {
         self.variance().map(|variance| variance / self.n as f64)

@@ -17,6 +17,8 @@ mod clusters;
 mod segments;
 mod families;
 mod robust;
+mod always_valid;
+mod group_sequential;
 
 use std::io::{self, BufRead, Write};
 
@@ -48,6 +50,8 @@ fn methods() -> impl Iterator<Item = &'static Method> {
         counts::METHODS,
         families::METHODS,
         planning::METHODS,
+        always_valid::METHODS,
+        group_sequential::METHODS,
     ]
     .into_iter()
     .flatten()

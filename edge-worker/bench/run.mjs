@@ -17,9 +17,9 @@ const pinned = (core, command) => (cpus().length > 1 ? ["taskset", "-c", String(
 
 function workerd(name, folder, port, variables) {
   const modules = readdirSync(folder, { recursive: true })
-    .filter((path) => /\.(js|wasm)$/.test(path))
+    .filter((path) => /\.(js|wasm|bin)$/.test(path))
     .sort((a, b) => (b === "index.js") - (a === "index.js"))
-    .map((path) => `(name = "${path}", ${path.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${join(relative(scratch, folder), path)}")`);
+    .map((path) => `(name = "${path}", ${{ wasm: "wasm", bin: "data" }[path.split(".").at(-1)] ?? "esModule"} = embed "${join(relative(scratch, folder), path)}")`);
   const bindings = Object.entries(variables).map(([key, value]) => `(name = "${key}", text = "${value}")`);
   const config = join(scratch, `${name}.capnp`);
   writeFileSync(

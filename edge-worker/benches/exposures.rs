@@ -13,6 +13,7 @@ use edge_worker::environments::Next;
 use edge_worker::exposures::Delivery;
 use edge_worker::request::{Headers, Request};
 use edge_worker::service::{Outcome, Service, ServiceConfig};
+use edge_worker::trust::PublicKeys;
 
 const NOW_MS: i64 = 1_795_170_600_000;
 
@@ -28,12 +29,13 @@ fn service() -> Service {
     });
     let environment = service.environments().get(source::ENVIRONMENT, NOW_MS);
     let (pointer, _) = source::pointer(1);
-    let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), NOW_MS) else {
+    let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS) else {
         panic!("the first pointer is always followed")
     };
     assert!(environment.offer(
         &pointer,
         source::encode(&source::source(1), 1, NOW_MS).expect("the fixture compiles"),
+        true,
         NOW_MS
     ));
     service

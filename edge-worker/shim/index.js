@@ -4,8 +4,10 @@
 // cheaply, and go on after a trap. A trap ends a Wasm instance for good, so it is caught, the request is answered with the defaults,
 // and the instance is replaced by a fresh one, which loads its config again.
 
+import bundled from "./bundled.bin";
 import wasm from "./edge_worker_bg.wasm";
-import { __wbg_reset_state, answer, background, consume, forward, initSync, load, start } from "./edge_worker.js";
+import { __wbg_reset_state, answer, background, consume, forward, initSync, start } from "./edge_worker.js";
+import { loadOrFallBack, keepCopies } from "./copies.js";
 import { passOn, route } from "./routing.js";
 
 initSync({ module: wasm });
@@ -47,7 +49,7 @@ export default {
           case ANSWER:
             return respond(frame, request, env, ctx);
           case LOAD:
-            await load(env, text.decode(frame.subarray(8)));
+            await shell.load(env, text.decode(frame.subarray(8)));
             break;
           default:
             return respond(await forward(env, head, body), request, env, ctx);
@@ -78,15 +80,15 @@ export default {
 // What routing shares with the other requests.
 const shell = {
   epoch: 0, // number of the instance
-  load,
+  load: (env, environment) => loadOrFallBack(env, environment, bundled),
   respond,
-  runBackground: (env, ctx) => ctx.waitUntil(background(env).catch(replaceInstance)),
+  runBackground: (env, ctx) => ctx.waitUntil(background(env).then(keepCopies).catch(replaceInstance)),
 };
 
 function ensureStarted(env) {
   if (isStarted) return;
   // Isolates start as copies of each other: what must differ between them comes from here.
-  start(env, crypto.getRandomValues(new Uint8Array(32)));
+  start(env, crypto.getRandomValues(new Uint8Array(32)), shell.epoch);
   isStarted = true;
 }
 
@@ -172,7 +174,8 @@ function failOpen(request) {
   const { pathname } = new URL(request.url);
   const reply = (status, body, type = "application/json") => {
     const origin = request.headers.get("origin");
-    const headers = { "content-type": type };
+    const headers = { "content-type": type, "x-sortition-config": "none" };
+    if (status === 503) headers["retry-after"] = "5";
     if (origin !== null) Object.assign(headers, { "access-control-allow-origin": origin, vary: "Origin" });
     return new Response(JSON.stringify(body), { status, headers });
   };
@@ -180,10 +183,18 @@ function failOpen(request) {
   if (pathname === "/v1/evaluate") return reply(200, { generation: null, decisions: {} });
   if (pathname === flags) return reply(200, { flags: [], metadata: { reason: "internal_error" } });
   if (pathname.startsWith(`${flags}/`)) {
-    const key = pathname.slice(flags.length + 1);
+    const key = decoded(pathname.slice(flags.length + 1));
     return reply(200, { key, reason: "UNKNOWN", variant: "", metadata: { reason: "internal_error", enrolled: false } });
   }
   const detail = "the edge could not answer this request; send it again";
   const problem = { type: "about:blank", title: "Service Unavailable", status: 503, code: "internal_error", detail };
   return reply(503, problem, "application/problem+json");
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

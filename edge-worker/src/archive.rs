@@ -5,8 +5,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::{self, HeldConfig, Pointer};
-use crate::environments::Environment;
+use crate::config::{self, HeldConfig, Pointer, Refusal};
+use crate::environments::{Candidate, Environment};
+use crate::trust::PublicKeys;
 
 /// Milliseconds after which a generation that was missing or unreadable is looked for again.
 const RETRY_MS: i64 = 5000;
@@ -26,14 +27,14 @@ impl Wanted {
         format!("configs/{}/manifests/{:020}.json", self.environment.id(), self.generation)
     }
 
-    /// The object that a manifest names; an error for one that is not this generation's.
-    pub fn object(&self, manifest: &[u8]) -> Result<Pointer, String> {
+    /// The object that a manifest names; an error for one that is not this generation's, or that this edge may not take.
+    pub fn object(&self, manifest: &[u8], keys: &PublicKeys) -> Result<Candidate, String> {
         let pointer = Pointer::read(manifest, self.environment.id()).map_err(|e| e.to_string())?;
-        if pointer.generation == self.generation {
-            Ok(pointer)
-        } else {
-            Err(format!("the manifest is of generation {}", pointer.generation))
+        if pointer.generation != self.generation {
+            return Err(format!("the manifest is of generation {}", pointer.generation));
         }
+        let check = keys.check(&pointer).map_err(|refusal| refusal.to_string())?;
+        Ok(Candidate { pointer, check })
     }
 }
 
@@ -49,14 +50,24 @@ pub enum Loaded {
 }
 
 impl Loaded {
-    /// What becomes of an object's bytes.
-    pub fn from_object(wanted: &Wanted, pointer: &Pointer, bytes: Option<Vec<u8>>) -> Self {
+    /// What becomes of an object's bytes, which have passed the candidate's check or not.
+    pub fn from_object(
+        wanted: &Wanted,
+        candidate: &Candidate,
+        bytes: Option<Vec<u8>>,
+        is_authentic: bool,
+    ) -> Self {
+        let pointer = &candidate.pointer;
         let Some(bytes) = bytes else {
             return Self::Unreadable(format!(
                 "the manifest names {}, which the store does not have",
                 pointer.object
             ));
         };
+        if let Some(check) = candidate.check.as_ref().filter(|_| !is_authentic) {
+            let refusal = Refusal::Signature(check.key.id().to_owned());
+            return Self::Unreadable(refusal.to_string());
+        }
         match config::accept(None, pointer, bytes, wanted.environment.id()) {
             Ok(held) => Self::Held(Arc::new(held)),
             Err(refusal) => Self::Unreadable(refusal.to_string()),

@@ -9,6 +9,7 @@ use crate::config::HeldConfig;
 use crate::environments::{Environment, is_environment_id};
 use crate::request::Request;
 use crate::service::Service;
+use crate::standing::Standing;
 
 /// A request that may go on.
 #[derive(Debug)]
@@ -19,6 +20,13 @@ pub(crate) struct Access<'r> {
     pub(crate) kind: KeyKind,
     /// The environment with its config; `None` when nothing is held, so that callers get their defaults.
     pub(crate) held: Option<Held>,
+}
+
+impl Access<'_> {
+    /// How good the config is that it is answered from.
+    pub(crate) fn standing(&self) -> Standing {
+        self.held.as_ref().map_or(Standing::Nothing, |held| held.environment.standing())
+    }
 }
 
 /// An environment and the config that this request is answered from.

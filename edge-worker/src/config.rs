@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use eval_core::CompiledConfig;
 use eval_core::blob::{self, DecodeError, Header};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 self_cell::self_cell!(
     struct Cell {
@@ -122,15 +122,39 @@ pub enum Refusal {
     /// The pointer leads outside of the environment's configs.
     #[error("the pointer names the object {0:?}, which is not one of this environment")]
     Object(String),
+    /// The bytes are not those that the publisher named by their hash.
+    #[error("the blob is not the one that the pointer names: its BLAKE3 is {0}")]
+    OtherContent(String),
+    /// This edge has public keys, and the pointer has no signature.
+    #[error("the blob is not signed")]
+    Unsigned,
+    /// The blob is signed under a key that this edge does not have.
+    #[error("the blob is signed under the key {0:?}, which this edge does not have")]
+    UnknownKey(String),
+    /// The signature is not the one of this blob under the key that it names.
+    #[error("the signature under the key {0:?} does not match the blob")]
+    Signature(String),
 }
 
 /// `configs/{environment}/latest.json`: which blob is the newest.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pointer {
     /// Generation of the blob.
     pub generation: u64,
     /// Its key in the object store.
     pub object: String,
+    /// BLAKE3 of the blob, 64 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blake3: Option<String>,
+    /// Bytes of the blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Name of the key under which the blob is signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_id: Option<String>,
+    /// Ed25519 signature over the blob, base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// Key of the pointer of an environment in the object store.
@@ -142,15 +166,22 @@ impl Pointer {
     /// Reads a pointer, which must lead to a blob of this environment.
     pub fn read(bytes: &[u8], environment: &str) -> Result<Self, Refusal> {
         let pointer: Self = serde_json::from_slice(bytes).map_err(Refusal::Pointer)?;
-        let name = pointer
-            .object
-            .strip_prefix("configs/")
-            .and_then(|rest| rest.strip_prefix(environment)?.strip_prefix('/'));
-        if name.is_some_and(|name| !name.contains('/') && !name.contains("..")) {
-            Ok(pointer)
+        pointer.of(environment)
+    }
+
+    /// The pointer, if it leads to a blob of this environment.
+    pub(crate) fn of(self, environment: &str) -> Result<Self, Refusal> {
+        if self.environment() == Some(environment) {
+            Ok(self)
         } else {
-            Err(Refusal::Object(pointer.object))
+            Err(Refusal::Object(self.object))
         }
+    }
+
+    /// The environment to whose blobs its object belongs.
+    pub fn environment(&self) -> Option<&str> {
+        let (environment, name) = self.object.strip_prefix("configs/")?.split_once('/')?;
+        (!name.contains('/') && !name.contains("..")).then_some(environment)
     }
 }
 
@@ -161,6 +192,14 @@ pub(crate) fn accept(
     bytes: Vec<u8>,
     environment: &str,
 ) -> Result<HeldConfig, Refusal> {
+    if let Some(expected) = &pointer.blake3 {
+        let found = blake3::hash(&bytes).to_hex();
+        if !found.as_str().eq_ignore_ascii_case(expected) {
+            // A damaged blob says more by its own checksum than by this one.
+            HeldConfig::decode(bytes, environment)?;
+            return Err(Refusal::OtherContent(found.to_string()));
+        }
+    }
     let offered = HeldConfig::decode(bytes, environment)?;
     if offered.generation() != pointer.generation {
         return Err(Refusal::OtherGeneration {

@@ -10,11 +10,19 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use eval_core::{CompiledConfig, fingerprint};
 
 use crate::config::{self, HeldConfig, Pointer, Refusal};
+use crate::copies::ConfigCopy;
 use crate::service::ServiceConfig;
 use crate::signing::SigningKeys;
+use crate::standing::{SharedStanding, Source, Standing};
+use crate::trust::{PublicKeys, SignatureCheck};
 
-/// Milliseconds after which a load that never reported back is given up for dead.
-const LOAD_TIMEOUT_MS: i64 = 30_000;
+/// Milliseconds that a read of the pointer may take. Together with the next one and the refresh interval it bounds how long a store that hung
+/// is noticed to be back; the first request of a process or isolate waits for no more than the two.
+pub const POINTER_TIMEOUT_MS: u32 = 2000;
+/// Milliseconds that a read of a blob may take.
+pub const BLOB_TIMEOUT_MS: u32 = 4000;
+/// Milliseconds after which a load that never reported back is given up for dead: more than its two reads can take.
+const LOAD_TIMEOUT_MS: i64 = 8000;
 /// Milliseconds without a request after which an environment is not refreshed any more.
 const IDLE_MS: i64 = 600_000;
 /// Environments that are remembered. Keys of unknown environments take places too, and are forgotten first.
@@ -25,6 +33,7 @@ const MAX_ENVIRONMENTS: usize = 64;
 pub struct Environment {
     id: String,
     held: RwLock<Option<Arc<HeldConfig>>>,
+    standing: SharedStanding,
     status: Mutex<LoadStatus>,
     list_key: OnceLock<Option<[u8; 32]>>,
     signing_keys: OnceLock<Option<SigningKeys>>,
@@ -45,6 +54,16 @@ pub struct LoadStatus {
     pub last_error: Option<String>,
     /// The last pointer or blob that was refused.
     pub last_refused: Option<Refused>,
+    /// Where the held config came from.
+    pub source: Option<Source>,
+    /// The pointer of the held config.
+    pub pointer: Option<Pointer>,
+    /// Loads that failed since the process or isolate started, those that were refused among them.
+    pub n_failed: u64,
+    /// Pointers and blobs that were refused since then.
+    pub n_refused: u64,
+    /// Why no copy of the held config could be kept; cleared by one that could.
+    pub copy_error: Option<String>,
     /// Last request for this environment.
     used_at_ms: i64,
 }
@@ -75,10 +94,19 @@ pub struct Refused {
 /// What a pointer asks the loader to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
-    /// Fetch this object and [`offer`](Environment::offer) it.
-    Fetch(Pointer),
+    /// Fetch this object, check its signature and [`offer`](Environment::offer) it.
+    Fetch(Candidate),
     /// Nothing: the held config is the newest, or the pointer was refused.
     Done,
+}
+
+/// A config that may be taken once its blob is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// What names it.
+    pub pointer: Pointer,
+    /// What has to be checked of the blob first, by the shell.
+    pub check: Option<Box<SignatureCheck>>,
 }
 
 impl Environment {
@@ -86,6 +114,7 @@ impl Environment {
         Self {
             id: id.to_owned(),
             held: RwLock::default(),
+            standing: SharedStanding::default(),
             status: Mutex::default(),
             list_key: OnceLock::new(),
             signing_keys: OnceLock::new(),
@@ -150,12 +179,20 @@ impl Environment {
         is_due
     }
 
+    /// How good the held config is.
+    pub fn standing(&self) -> Standing {
+        self.standing.get()
+    }
+
     /// The store answered the pointer (`None`: it has none). Says what to fetch.
-    pub fn receive_pointer(&self, bytes: Option<&[u8]>, now_ms: i64) -> Next {
+    pub fn receive_pointer(&self, bytes: Option<&[u8]>, keys: &PublicKeys, now_ms: i64) -> Next {
         let Some(bytes) = bytes else {
-            let mut status = self.end_load(now_ms);
-            status.absent = true;
-            status.last_error = Some("the store has no pointer for this environment".to_owned());
+            self.end_load(now_ms, |status| {
+                status.absent = true;
+                status.n_failed += 1;
+                status.last_error =
+                    Some("the store has no pointer for this environment".to_owned());
+            });
             return Next::Done;
         };
         match Pointer::read(bytes, &self.id) {
@@ -171,29 +208,33 @@ impl Environment {
                     Next::Done
                 }
                 Some(held) if pointer.generation == held.generation() => {
-                    self.confirm(now_ms);
+                    self.confirm(None, now_ms);
                     Next::Done
                 }
-                _ => Next::Fetch(pointer),
+                _ => match keys.check(&pointer) {
+                    Ok(check) => Next::Fetch(Candidate { pointer, check }),
+                    Err(refusal) => {
+                        self.refuse(Some(pointer.generation), &pointer.object, &refusal, now_ms);
+                        Next::Done
+                    }
+                },
             },
         }
     }
 
-    /// The bytes that the pointer led to. Takes them, or keeps what is held and remembers why.
-    pub fn offer(&self, pointer: &Pointer, bytes: Vec<u8>, now_ms: i64) -> bool {
-        let held = self.held();
-        match config::accept(held.as_ref(), pointer, bytes, &self.id) {
-            Ok(accepted) => {
-                let mut current = self.held.write().unwrap_or_else(PoisonError::into_inner);
-                // Another load may have been faster with a newer one.
-                if current
-                    .as_ref()
-                    .is_none_or(|current| current.generation() < accepted.generation())
-                {
-                    *current = Some(Arc::new(accepted));
-                }
-                drop(current);
-                self.confirm(now_ms);
+    /// The bytes that the pointer led to, and whether they have passed the candidate's check. Takes them, or keeps what is held and
+    /// remembers why.
+    pub fn offer(
+        &self,
+        candidate: &Candidate,
+        bytes: Vec<u8>,
+        is_authentic: bool,
+        now_ms: i64,
+    ) -> bool {
+        let pointer = &candidate.pointer;
+        match self.take(candidate, bytes, is_authentic) {
+            Ok(is_new) => {
+                self.confirm(is_new.then_some(pointer), now_ms);
                 true
             }
             Err(refusal) => {
@@ -203,35 +244,121 @@ impl Environment {
         }
     }
 
+    /// What a copy holds may be taken where the store gave nothing. Says what has to be checked first.
+    pub fn receive_copy(
+        &self,
+        copy: &ConfigCopy<'_>,
+        keys: &PublicKeys,
+    ) -> Result<Candidate, Refusal> {
+        let pointer = copy.pointer.clone().of(&self.id)?;
+        let check = keys.check(&pointer)?;
+        Ok(Candidate { pointer, check })
+    }
+
+    /// Takes the config of a copy, unless something newer is held. The status of loading stays as it is: what the store said last is still what
+    /// has to be mended.
+    pub fn adopt(
+        &self,
+        candidate: &Candidate,
+        bytes: Vec<u8>,
+        is_authentic: bool,
+        source: Source,
+    ) -> Result<bool, Refusal> {
+        let is_new = self.take(candidate, bytes, is_authentic)?;
+        if is_new {
+            let mut status = self.lock();
+            status.source = Some(source);
+            status.pointer = Some(candidate.pointer.clone());
+            self.update_standing(&status);
+        }
+        Ok(is_new)
+    }
+
+    /// Whether it was newer than what is held, and is held now.
+    fn take(
+        &self,
+        candidate: &Candidate,
+        bytes: Vec<u8>,
+        is_authentic: bool,
+    ) -> Result<bool, Refusal> {
+        if let Some(check) = candidate.check.as_ref().filter(|_| !is_authentic) {
+            // A damaged blob says more by its checksum.
+            config::accept(None, &candidate.pointer, bytes, &self.id)?;
+            return Err(Refusal::Signature(check.key.id().to_owned()));
+        }
+        let held = self.held();
+        let accepted = config::accept(held.as_ref(), &candidate.pointer, bytes, &self.id)?;
+        let mut current = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        // Another load may have been faster with a newer one.
+        let is_new = current
+            .as_ref()
+            .is_none_or(|current| current.generation() < accepted.generation());
+        if is_new {
+            *current = Some(Arc::new(accepted));
+        }
+        Ok(is_new)
+    }
+
+    /// A copy of what is held, for those who keep one; `None` where nothing is held.
+    pub fn copy(&self) -> Option<Vec<u8>> {
+        let pointer = self.lock().pointer.clone()?;
+        let held = self.held()?;
+        // Between the two a newer one may have come: then the next copy is the right one.
+        (held.generation() == pointer.generation)
+            .then(|| ConfigCopy { pointer, blob: held.bytes() }.to_bytes())
+    }
+
+    /// How keeping a copy went.
+    pub fn copied(&self, outcome: Result<(), String>) {
+        self.lock().copy_error = outcome.err();
+    }
+
     /// The store could not be read.
     pub fn fail(&self, error: &str, now_ms: i64) {
-        self.end_load(now_ms).last_error = Some(error.to_owned());
-    }
-
-    fn confirm(&self, now_ms: i64) {
-        let mut status = self.end_load(now_ms);
-        status.confirmed_at_ms = Some(now_ms);
-        status.absent = false;
-        status.last_error = None;
-    }
-
-    fn refuse(&self, generation: Option<u64>, object: &str, refusal: &Refusal, now_ms: i64) {
-        let mut status = self.end_load(now_ms);
-        status.absent = false;
-        status.last_error = Some(refusal.to_string());
-        status.last_refused = Some(Refused {
-            generation,
-            object: object.to_owned(),
-            reason: refusal.to_string(),
-            at_ms: now_ms,
+        self.end_load(now_ms, |status| {
+            status.n_failed += 1;
+            status.last_error = Some(error.to_owned());
         });
     }
 
-    fn end_load(&self, now_ms: i64) -> MutexGuard<'_, LoadStatus> {
+    /// The store has what is held, which `pointer` names if it has just come.
+    fn confirm(&self, pointer: Option<&Pointer>, now_ms: i64) {
+        self.end_load(now_ms, |status| {
+            status.confirmed_at_ms = Some(now_ms);
+            status.absent = false;
+            status.last_error = None;
+            status.source = Some(Source::Store);
+            if let Some(pointer) = pointer {
+                status.pointer = Some(pointer.clone());
+            }
+        });
+    }
+
+    fn refuse(&self, generation: Option<u64>, object: &str, refusal: &Refusal, now_ms: i64) {
+        self.end_load(now_ms, |status| {
+            status.absent = false;
+            status.n_failed += 1;
+            status.n_refused += 1;
+            status.last_error = Some(refusal.to_string());
+            status.last_refused = Some(Refused {
+                generation,
+                object: object.to_owned(),
+                reason: refusal.to_string(),
+                at_ms: now_ms,
+            });
+        });
+    }
+
+    fn end_load(&self, now_ms: i64, change: impl FnOnce(&mut LoadStatus)) {
         let mut status = self.lock();
         status.checked_at_ms = Some(now_ms);
         status.loading_since_ms = None;
-        status
+        change(&mut status);
+        self.update_standing(&status);
+    }
+
+    fn update_standing(&self, status: &LoadStatus) {
+        self.standing.set(Standing::of(status.source, status.last_error.is_some()));
     }
 }
 

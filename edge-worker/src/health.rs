@@ -19,6 +19,12 @@ struct Readiness<'s> {
     generation: Option<u64>,
     /// Milliseconds since the config was published.
     age_ms: Option<i64>,
+    /// How good the config is: `current`, `last-good`, `copy`, `bundled` or `none`; `null` where no environment is asked for.
+    config: Option<&'static str>,
+    /// Requests that ended in a panic or a trap, and were answered with the defaults.
+    panics: u64,
+    /// Names of the keys under which configs must be signed; `null` when they need not be.
+    public_keys: Option<Vec<&'s str>>,
     environments: Vec<EnvironmentReadiness<'s>>,
     exposures: ExposureReadiness<'s>,
     /// Absent where nothing is routed.
@@ -41,11 +47,21 @@ struct EnvironmentReadiness<'s> {
     environment: &'s str,
     generation: Option<u64>,
     age_ms: Option<i64>,
+    /// As above, of this environment.
+    config: &'static str,
+    /// Key under which the held config says to be signed; checked where `public_keys` is not `null`.
+    key_id: Option<String>,
     /// Milliseconds since the store last confirmed that nothing newer exists.
     confirmed_ms_ago: Option<i64>,
     checked_ms_ago: Option<i64>,
+    /// Loads that failed, and those of them in which a pointer or blob was refused, since the process or isolate started.
+    loads_failed: u64,
+    loads_refused: u64,
     last_error: Option<String>,
     last_refused: Option<RefusedReadiness>,
+    /// Why no copy of the config could be kept on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    copy_error: Option<String>,
     /// The config has lists of unit ids, and this edge no list secret: they match nobody.
     missing_list_key: bool,
     /// Damaged entries of the config, which are inactive.
@@ -100,11 +116,15 @@ pub(crate) fn readyz(service: &Service, request: &Request<'_>) -> Outcome {
         asked.and_then(|id| environments.iter().find(|environment| environment.id() == id));
     let held = wanted.and_then(|environment| environment.held());
     let is_ready = asked.is_none() || held.is_some();
+    let keys = &service.config().public_keys;
     let exposures = service.exposures();
     let readiness = Readiness {
         status: if is_ready { "ready" } else { "no_config" },
         generation: held.as_ref().map(|held| held.generation()),
         age_ms: held.as_ref().map(|held| request.now_ms - held.header().created_at_ms),
+        config: wanted.map(|environment| environment.standing().as_str()),
+        panics: service.n_panics(),
+        public_keys: keys.is_required().then(|| keys.ids().collect()),
         environments: environments
             .iter()
             .map(|environment| describe(service, environment, request.now_ms))
@@ -148,6 +168,11 @@ fn describe<'s>(
         environment: environment.id(),
         generation: held.as_ref().map(|held| held.generation()),
         age_ms: held.as_ref().map(|held| now_ms - held.header().created_at_ms),
+        config: environment.standing().as_str(),
+        key_id: status.pointer.and_then(|pointer| pointer.key_id),
+        loads_failed: status.n_failed,
+        loads_refused: status.n_refused,
+        copy_error: status.copy_error,
         confirmed_ms_ago: status.confirmed_at_ms.map(|at| now_ms - at),
         checked_ms_ago: status.checked_at_ms.map(|at| now_ms - at),
         last_error: status.last_error,

@@ -22,7 +22,11 @@ pub mod events;
 mod deferred;
 pub mod queue;
 pub mod health;
+pub mod fail_open;
 pub mod config;
+pub mod trust;
+pub mod copies;
+pub mod standing;
 pub mod environments;
 pub mod exposures;
 pub mod routing;
@@ -37,4 +41,4 @@ mod cloudflare;
 mod native;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use native::{Settings, run, serve};
+pub use native::{Settings, copy_of, run, serve};

@@ -7,6 +7,7 @@ use crate::events::{self, Intake};
 use crate::request::{MAX_BODY_BYTES, MAX_EVENTS_BODY_BYTES, Request, percent_decode};
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
+use crate::standing::{self, Standing};
 use crate::{assignments, bundle, evaluate, health, ofrep};
 
 enum Route<'r> {
@@ -95,7 +96,8 @@ fn route(service: &Service, request: &Request<'_>) -> Outcome {
             ));
         }
     };
-    Outcome::Answer(match route {
+    let standing = access.standing();
+    let answer = match route {
         Route::Evaluate => {
             evaluate::evaluate(service, &access, request).unwrap_or_else(Answer::from)
         }
@@ -105,6 +107,10 @@ fn route(service: &Service, request: &Request<'_>) -> Outcome {
         Route::OfrepFlag(key) => ofrep_flag(service, &access, request, key),
         Route::Events(intake) => return events::post_events(service, &access, request, intake),
         Route::Healthz | Route::Readyz => health::healthz(),
+    };
+    Outcome::Answer(match standing {
+        Standing::Current => answer,
+        other => answer.with(standing::HEADER, other.as_str()),
     })
 }
 

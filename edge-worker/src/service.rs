@@ -3,7 +3,7 @@
 //! Nothing here does I/O or reads a clock. The shells (Cloudflare, native) read requests, load configs, forward events and send the
 //! exposures that were logged; what to load, when, and what to answer is decided here, the same for both.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::auth::Refused;
@@ -14,6 +14,7 @@ use crate::request::Request;
 use crate::response::Answer;
 use crate::routes;
 use crate::routing::{RoutingConfig, RoutingCounters, RoutingState};
+use crate::trust::PublicKeys;
 
 /// Milliseconds after which a flush that never reported back is given up for dead.
 const FLUSH_TIMEOUT_MS: i64 = 60_000;
@@ -40,6 +41,8 @@ pub struct ServiceConfig {
     pub cookie_domain: Option<String>,
     /// What is in front of which site.
     pub routing: RoutingConfig,
+    /// Whose configs are taken.
+    pub public_keys: PublicKeys,
     /// 32 bytes from the platform's cryptographic source: ids and jitter of this process or isolate come from it.
     pub seed: [u8; 32],
 }
@@ -55,6 +58,7 @@ impl Default for ServiceConfig {
             has_store: true,
             cookie_domain: None,
             routing: RoutingConfig::default(),
+            public_keys: PublicKeys::EVERYONE,
             seed: [0; 32],
         }
     }
@@ -93,6 +97,7 @@ pub struct Service {
     flushing_since_ms: AtomicI64,
     /// When the queue last took nothing.
     queue_failed_at_ms: AtomicI64,
+    n_panics: AtomicU64,
 }
 
 impl Service {
@@ -120,6 +125,16 @@ impl Service {
     /// What happened to routed requests.
     pub fn routing_counters(&self) -> RoutingCounters {
         self.routing.counters()
+    }
+
+    /// Requests that ended in a panic, or in a trap of an earlier instance.
+    pub fn n_panics(&self) -> u64 {
+        self.n_panics.load(Ordering::Relaxed)
+    }
+
+    /// Counts panics or traps.
+    pub fn count_panics(&self, n: u64) {
+        self.n_panics.fetch_add(n, Ordering::Relaxed);
     }
 
     /// Answers a request from memory, or says what is missing.

@@ -8,6 +8,7 @@ use edge_worker::environments::Next;
 use edge_worker::request::{Headers, Request};
 use edge_worker::response::Answer;
 use edge_worker::service::{Outcome, Service, ServiceConfig};
+use edge_worker::trust::PublicKeys;
 use serde_json::{Value, json};
 use source::{CLIENT_KEY, ENVIRONMENT, LIST_SECRET, SERVER_KEY, STARTS_AT_MS};
 
@@ -24,10 +25,10 @@ fn service() -> Service {
         Service::new(ServiceConfig { list_secret: Some(LIST_SECRET), ..ServiceConfig::default() });
     let environment = service.environments().get(ENVIRONMENT, NOW_MS);
     let (pointer, _) = source::pointer(9);
-    let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), NOW_MS) else {
+    let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS) else {
         panic!("the first pointer is always followed")
     };
-    assert!(environment.offer(&pointer, blob(9, NOW_MS), NOW_MS));
+    assert!(environment.offer(&pointer, blob(9, NOW_MS), true, NOW_MS));
     service
 }
 
@@ -107,9 +108,9 @@ fn an_archived_generation_is_loaded_checked_and_never_swapped_in() {
     let manifest = format!("configs/{ENVIRONMENT}/manifests/00000000000000000004.json");
     assert_eq!(wanted.manifest_key(), manifest);
     let (pointer, object) = source::pointer(4);
-    let pointer = wanted.object(pointer.as_bytes()).unwrap();
-    assert_eq!(pointer.object, object);
-    let loaded = Loaded::from_object(&wanted, &pointer, Some(blob(4, 1)));
+    let candidate = wanted.object(pointer.as_bytes(), &PublicKeys::EVERYONE).unwrap();
+    assert_eq!(candidate.pointer.object, object);
+    let loaded = Loaded::from_object(&wanted, &candidate, Some(blob(4, 1)), true);
     service.archive().put(&wanted, loaded, NOW_MS);
     let found = parsed(&answer(&service, request));
     assert_eq!(found["generation"], 4);
@@ -117,7 +118,7 @@ fn an_archived_generation_is_loaded_checked_and_never_swapped_in() {
     assert_eq!(parsed(&answer(&service, get(path, "", SERVER_KEY)))["generation"], 9);
     let other = Wanted { generation: 5, ..wanted };
     assert!(service.archive().get(&other, NOW_MS).is_none(), "one is kept");
-    assert!(other.object(source::pointer(4).0.as_bytes()).is_err(), "another's manifest");
+    assert!(other.object(source::pointer(4).0.as_bytes(), &PublicKeys::EVERYONE).is_err(), "another's manifest");
 }
 
 #[test]
@@ -131,11 +132,11 @@ fn a_generation_that_is_missing_or_damaged_is_told_from_one_that_is_there() {
     assert_eq!(missing.header("content-type"), Some("application/problem+json"));
     let later = Request { now_ms: NOW_MS + 5000, ..request };
     assert!(matches!(service.handle(&later), Outcome::LoadArchived(_)), "it is looked for again");
-    let pointer = wanted.object(source::pointer(4).0.as_bytes()).unwrap();
+    let candidate = wanted.object(source::pointer(4).0.as_bytes(), &PublicKeys::EVERYONE).unwrap();
     let mut flipped = blob(4, 1);
     *flipped.last_mut().unwrap() ^= 1;
     for bytes in [None, Some(flipped), Some(blob(5, 1)), Some(Vec::new())] {
-        let loaded = Loaded::from_object(&wanted, &pointer, bytes);
+        let loaded = Loaded::from_object(&wanted, &candidate, bytes, true);
         service.archive().put(&wanted, loaded, NOW_MS);
         let refused = answer(&service, request);
         let code = &parsed(&refused)["code"];

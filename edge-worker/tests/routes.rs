@@ -4,10 +4,11 @@
 mod source;
 
 use edge_worker::config::Pointer;
-use edge_worker::environments::Next;
+use edge_worker::environments::{Candidate, Next};
 use edge_worker::request::{Headers, Request};
 use edge_worker::response::Answer;
 use edge_worker::service::{Outcome, Service, ServiceConfig};
+use edge_worker::trust::PublicKeys;
 use proptest::strategy::Strategy as _;
 use serde_json::{Value, json};
 use source::{CLIENT_KEY, ENVIRONMENT, LIST_SECRET, SERVER_KEY, STARTS_AT_MS};
@@ -25,10 +26,10 @@ fn service_with(generation: u64) -> Service {
     let service = empty_service();
     let environment = service.environments().get(ENVIRONMENT, NOW_MS);
     let (pointer, _) = source::pointer(generation);
-    let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), NOW_MS) else {
+    let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS) else {
         panic!("the first pointer is always followed")
     };
-    assert!(environment.offer(&pointer, blob(generation, NOW_MS - 5000), NOW_MS));
+    assert!(environment.offer(&pointer, blob(generation, NOW_MS - 5000), true, NOW_MS));
     service
 }
 
@@ -352,7 +353,7 @@ fn a_key_of_an_environment_that_does_not_exist_is_refused_where_there_is_a_defau
     let Outcome::Load(environment) = service.handle(&request) else {
         panic!("nothing was tried yet")
     };
-    assert_eq!(environment.receive_pointer(None, NOW_MS), Next::Done);
+    assert_eq!(environment.receive_pointer(None, &PublicKeys::EVERYONE, NOW_MS), Next::Done);
     assert_eq!(ask(&service, request).status, 401);
 }
 
@@ -372,16 +373,18 @@ fn damaged_blobs_are_refused_and_the_old_one_stays() {
         ("empty", Vec::new()),
         ("other generation", blob(9, NOW_MS)),
     ];
-    let pointer = Pointer { generation: 8, object: source::pointer(8).1 };
+    let object = source::pointer(8).1;
+    let pointer = Pointer { generation: 8, object: object.clone(), ..Pointer::default() };
+    let candidate = Candidate { pointer, check: None };
     for (what, bytes) in cases {
-        assert!(!environment.offer(&pointer, bytes, NOW_MS), "{what}");
+        assert!(!environment.offer(&candidate, bytes, true, NOW_MS), "{what}");
         assert_eq!(environment.held().unwrap().generation(), 7, "{what}");
         let ready = ask(&service, get("/readyz", ""));
         assert_eq!((ready.status, parsed(&ready)["generation"].clone()), (200, json!(7)));
         let refused = &parsed(&ready)["environments"][0]["last_refused"];
         assert_eq!(
             (&refused["generation"], &refused["object"]),
-            (&json!(8), &json!(pointer.object)),
+            (&json!(8), &json!(object)),
             "{what}: {refused}"
         );
         assert!(!refused["reason"].as_str().unwrap().is_empty());
@@ -395,13 +398,13 @@ fn damaged_blobs_are_refused_and_the_old_one_stays() {
         ),
     ] {
         assert_eq!(
-            environment.receive_pointer(Some(pointer.as_bytes()), NOW_MS),
+            environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS),
             Next::Done,
             "{what}"
         );
         assert_eq!(environment.held().unwrap().generation(), 7, "{what}");
     }
-    assert!(environment.offer(&pointer, good, NOW_MS));
+    assert!(environment.offer(&candidate, good, true, NOW_MS));
     assert_eq!(environment.held().unwrap().generation(), 8);
 }
 
@@ -459,8 +462,10 @@ fn the_bundle_of_a_client_key_is_the_client_form() {
         assert!(!found, "{name}");
     }
     let environment = service.environments().get(ENVIRONMENT, NOW_MS);
-    let pointer = Pointer { generation: 5, object: source::pointer(5).1 };
-    assert!(!environment.offer(&pointer, answer.body, NOW_MS), "an edge takes no client form");
+    let object = source::pointer(5).1;
+    let pointer = Pointer { generation: 5, object, ..Pointer::default() };
+    let candidate = Candidate { pointer, check: None };
+    assert!(!environment.offer(&candidate, answer.body, true, NOW_MS), "an edge takes no client form");
 }
 
 #[test]

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BUILD = join(ROOT, "build");
-const FIXTURE = join(ROOT, "target/debug/examples/edge-fixture");
+export const FIXTURE = join(ROOT, "target/debug/examples/edge-fixture");
 const { Miniflare, Log, LogLevel } = createRequire(join(ROOT, "edge-worker/package.json"))("miniflare");
 
 // How soon the Worker under test looks for a newer config, in milliseconds.
@@ -41,8 +41,8 @@ export async function startNative(t, store, settings = {}) {
 }
 
 // workerd with the built Worker. `settings` are its variables; with `bucket: true` an R2 bucket is bound as CONFIGS, with `queue: true` a
-// queue as EXPOSURES, which the Worker itself consumes; `patch(path, text)` may change a JavaScript module.
-export async function startWorker(t, { bucket = false, queue = false, patch = (_, text) => text, ...settings } = {}) {
+// queue as EXPOSURES, which the Worker itself consumes; `patch(path, text)` may change a JavaScript module; `bundled` are the bytes of a bundled config; `onLog` gets what is logged.
+export async function startWorker(t, { bucket = false, queue = false, patch = (_, text) => text, bundled = Buffer.alloc(0), onLog, ...settings } = {}) {
   const module = (path, type) => {
     const contents = readFileSync(join(BUILD, path));
     return { type, path: join(BUILD, path), contents: type === "ESModule" ? patch(path, contents.toString()) : contents };
@@ -54,6 +54,7 @@ export async function startWorker(t, { bucket = false, queue = false, patch = (_
       module("index.js", "ESModule"),
       ...scripts.filter((path) => path !== "index.js").map((path) => module(path, "ESModule")),
       module("edge_worker_bg.wasm", "CompiledWasm"),
+      { type: "Data", path: join(BUILD, "bundled.bin"), contents: bundled },
     ],
     compatibilityDate: /^compatibility_date = "(.*)"$/m.exec(readFileSync(join(ROOT, "wrangler.toml"), "utf8"))[1],
     bindings: { SORTITION_REFRESH_INTERVAL_MS: String(REFRESH_MS), ...settings },
@@ -63,8 +64,7 @@ export async function startWorker(t, { bucket = false, queue = false, patch = (_
     cf: false,
     log: new Log(LogLevel.NONE),
     handleRuntimeStdio(stdout, stderr) {
-      stdout.resume();
-      stderr.resume();
+      for (const stream of [stdout, stderr]) stream.setEncoding("utf8").on("data", (text) => onLog?.(text));
     },
   });
   t.after(() => worker.dispose());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use edge_worker::routing::{Hosts, RoutingConfig};
+use edge_worker::trust::PublicKeys;
 
 use crate::commands::Secret;
 use crate::prometheus::{self, MetricsArgs};
@@ -71,6 +72,20 @@ pub(crate) struct Edge {
     #[arg(long, env = "SORTITION_ORIGIN_TIMEOUT_MS", default_value_t = 10_000, value_name = "MS")]
     origin_timeout_ms: u32,
 
+    /// Ed25519 public keys of publishers, each 64 hexadecimal digits, separated by commas (`sortition public-key` prints the control plane's). With
+    /// them the edge takes only configs that one of them signed.
+    #[arg(long, env = "SORTITION_PUBLIC_KEYS", default_value = "", hide_default_value = true, value_name = "LIST", value_parser = PublicKeys::parse)]
+    public_keys: PublicKeys,
+
+    /// Folder that keeps a copy of every config in use, of this process alone: what a start serves when the store is down.
+    #[arg(long, env = "SORTITION_CONFIG_CACHE", value_name = "FOLDER")]
+    config_cache: Option<PathBuf>,
+
+    /// File of configs that came with the deployment (`sortition bundle` makes it): what is served when neither the store nor the folder
+    /// gives one.
+    #[arg(long, env = "SORTITION_BUNDLED_CONFIG", value_name = "FILE")]
+    bundled_config: Option<PathBuf>,
+
     /// Time between two looks for a newer config, in milliseconds.
     #[arg(long, env = "SORTITION_REFRESH_INTERVAL_MS", default_value_t = 5000, value_name = "MS")]
     refresh_interval_ms: u64,
@@ -97,7 +112,11 @@ impl Edge {
                 sdk_keys: RoutingConfig::parse_keys(&self.routing_keys),
                 origin_timeout_ms: self.origin_timeout_ms,
             },
+            public_keys: self.public_keys,
+            config_cache: self.config_cache,
+            bundled_config: self.bundled_config,
             refresh_interval: Duration::from_millis(self.refresh_interval_ms),
+            ..edge_worker::Settings::default()
         };
         edge_worker::run(settings, shutdown).await
     }

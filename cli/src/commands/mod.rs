@@ -6,6 +6,8 @@ mod collect;
 mod analyze;
 mod dev;
 mod bootstrap;
+mod public_key;
+mod bundle;
 mod stats;
 mod openapi;
 mod inspect;
@@ -49,6 +51,8 @@ pub(crate) enum Command {
     Analyze(analyze::Analyze),
     Dev(dev::Dev),
     Bootstrap(bootstrap::Bootstrap),
+    PublicKey(public_key::PublicKey),
+    Bundle(bundle::Bundle),
     Stats(stats::Stats),
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApi),
@@ -74,6 +78,8 @@ impl Command {
             Self::Analyze(command) => command.run().await,
             Self::Dev(command) => command.run().await,
             Self::Bootstrap(command) => command.run().await,
+            Self::PublicKey(command) => command.run().await,
+            Self::Bundle(command) => command.run().await,
             Self::Stats(command) => command.run(),
             Self::OpenApi(command) => command.run(),
             Self::Inspect(command) => command.run(),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use collector::CompactionSettings;
 use collector::pseudonym::PseudonymSecret;
+use control_plane::publish::sign::Signer;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -192,6 +193,7 @@ impl Platform {
         description: &Description,
         secrets: &Secrets,
     ) -> anyhow::Result<()> {
+        let signer = Signer::from_seed(&secrets::key(&secrets.signing_key)?);
         let worker = WorkerProcess {
             root: self.root.clone(),
             state: self.state.clone(),
@@ -202,6 +204,7 @@ impl Platform {
                 ("SORTITION_ENVIRONMENT", secrets.bootstrap.environment_id.clone()),
                 ("SORTITION_REFRESH_INTERVAL_MS", REFRESH_INTERVAL_MS.to_string()),
                 ("SORTITION_LIST_SECRET", secrets.list_secret.clone()),
+                ("SORTITION_PUBLIC_KEYS", signer.public_key()),
             ],
         };
         let log = worker.log();

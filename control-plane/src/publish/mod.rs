@@ -143,6 +143,18 @@ pub async fn publish_now(
     state.publisher.publish(environment_id, author).await
 }
 
+/// The public key that edges verify configs with, 64 hexadecimal digits. Makes the signing key where neither the settings nor the
+/// database has one yet.
+pub async fn public_key(settings: &Settings) -> anyhow::Result<String> {
+    if let Some(seed) = &settings.signing_key {
+        return Ok(Signer::from_seed(seed).public_key());
+    }
+    let db = Db::open(&settings.database_url).await?;
+    let key = Publisher::new(db.clone(), settings)?.signer().await?.public_key();
+    db.close().await;
+    Ok(key)
+}
+
 impl Publisher {
     /// A publisher from a database to the store that the settings name.
     pub fn new(db: Db, settings: &Settings) -> Result<Self, StoreError> {
@@ -300,6 +312,11 @@ impl Loaded {
         self.current
             .as_ref()
             .filter(|current| current.content == made.content)
+            // Under a new key everything is signed again, but for what was rolled back: that would undo it.
+            .filter(|current| {
+                current.rollback_of.is_some()
+                    || current.manifest.key_id == made.prepared.manifest.key_id
+            })
             .filter(|current| current.generation == highest_in_store)
     }
 }

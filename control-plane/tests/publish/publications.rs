@@ -424,4 +424,21 @@ on_both_databases! {
         let manifest = publisher.publish(ENVIRONMENT, "ada").await.unwrap().manifest;
         assert_eq!(manifest.key_id.as_deref(), Some(sign::Signer::from_seed(&[7; 32]).key_id()));
     }
+
+    async fn a_new_key_signs_everything_again_but_what_was_rolled_back(world) {
+        let fixture = local();
+        let publisher = async |byte| {
+            let settings = Settings { signing_key: Some([byte; 32]), ..Settings::default() };
+            Publisher::with_store(world.connect().await, fixture.store(), &settings)
+        };
+        let first = publisher(1).await.publish(ENVIRONMENT, "ada").await.unwrap().manifest;
+        assert!(!publisher(1).await.publish(ENVIRONMENT, "ada").await.unwrap().changed);
+        let again = publisher(2).await.publish(ENVIRONMENT, "ada").await.unwrap();
+        assert!(again.changed && again.manifest.generation > first.generation);
+        assert_eq!(again.manifest.key_id.as_deref(), Some(sign::Signer::from_seed(&[2; 32]).key_id()));
+        let back = publisher(2).await.roll_back(ENVIRONMENT, first.generation, "ada").await.unwrap();
+        let kept = publisher(3).await.publish(ENVIRONMENT, "ada").await.unwrap();
+        assert!(!kept.changed, "what was rolled back stays until its definitions change");
+        assert_eq!(kept.manifest, back.manifest);
+    }
 }

@@ -3,12 +3,15 @@
 //! ```text
 //! edge-fixture publish <store folder> <generation> [routes]   writes the blob and points latest.json at it; `routes` is a file with a
 //!                                                             JSON list of routes
+//! edge-fixture publish-odd <store folder> <generation> <oddity>   the same, with something odd in a blob that is in order
+//! edge-fixture serve-faulty                                       serves the native edge with metrics and logs, settings from the environment
 //! edge-fixture serve <store folder>                           serves the native edge on a free port, printed as one line of JSON
 //! ```
 //!
 //! `serve` reads the settings of routing from the environment, as `sortition edge` does, and `SORTITION_COLLECTOR_URL`.
 #![expect(clippy::print_stdout, reason = "a tool of the tests: its output is what they read")]
 
+mod faulty;
 mod source;
 
 use std::path::{Path, PathBuf};
@@ -32,7 +35,11 @@ async fn main() -> anyhow::Result<()> {
             let routes = serde_json::from_slice(&std::fs::read(routes)?)?;
             publish(Path::new(store), generation.parse()?, routes)
         }
+        ["publish-odd", store, generation, oddity] => {
+            faulty::publish(Path::new(store), generation.parse()?, oddity)
+        }
         ["serve", store] => serve(store).await,
+        ["serve-faulty"] => faulty::serve().await,
         _ => anyhow::bail!(
             "usage: edge-fixture publish <store folder> <generation> [routes] | serve <store folder>"
         ),
@@ -41,12 +48,20 @@ async fn main() -> anyhow::Result<()> {
 
 fn publish(store: &Path, generation: u64, routes: Vec<RouteSource>) -> anyhow::Result<()> {
     let created_at_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
+    let source = ConfigSource { routes, ..source::source(generation) };
+    write(store, generation, &source::encode(&source, generation, created_at_ms)?)
+}
+
+/// Writes a blob and what names it, and says under which keys it can be asked for.
+fn write(store: &Path, generation: u64, blob: &[u8]) -> anyhow::Result<()> {
     let (pointer, object) = source::pointer(generation);
+    let hash = blake3::hash(blob).to_hex();
+    let more = format!(r#","blake3":"{hash}","size":{}}}"#, blob.len());
+    let pointer = pointer.strip_suffix('}').context("a pointer is an object")?.to_owned() + &more;
     let object = store.join(object);
     let folder: PathBuf = object.parent().context("the object lies in a folder")?.to_owned();
     std::fs::create_dir_all(&folder)?;
-    let source = ConfigSource { routes, ..source::source(generation) };
-    std::fs::write(&object, source::encode(&source, generation, created_at_ms)?)?;
+    std::fs::write(&object, blob)?;
     std::fs::create_dir_all(folder.join("manifests"))?;
     std::fs::write(folder.join(format!("manifests/{generation:020}.json")), &pointer)?;
     std::fs::write(folder.join("latest.json.new"), pointer)?;

@@ -164,7 +164,7 @@ fn sdk_key(key: &str, kind: KeyKind) -> SdkKeySource {
     SdkKeySource { sha256: Sha256::digest(key).into(), kind }
 }
 
-fn compare(attribute: &str, op: &str, value: Literal) -> Condition {
+pub(crate) fn compare(attribute: &str, op: &str, value: Literal) -> Condition {
     Condition::Compare { attribute: attribute.to_owned(), op: op.to_owned(), values: vec![value] }
 }
 
@@ -176,7 +176,7 @@ fn variant(key: &str, value: &str, lo: u16, hi: u16) -> VariantSource {
     }
 }
 
-fn experiment(key: &str, unit_type: &str, status: ExperimentStatus) -> ExperimentSource {
+pub(crate) fn experiment(key: &str, unit_type: &str, status: ExperimentStatus) -> ExperimentSource {
     ExperimentSource {
         key: key.to_owned(),
         flag_key: key.to_owned(),

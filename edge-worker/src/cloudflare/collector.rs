@@ -72,7 +72,12 @@ async fn post(
     let Some(base) = settings.collector_url.as_deref() else { return Forwarded::Unreachable };
     let url = format!("{base}{COLLECTOR_PATH}");
     match try_post(&url, key, content_type, content_encoding, body).await {
-        Ok(forwarded) => forwarded,
+        Ok(forwarded) => {
+            if let Forwarded::Answered { status: status @ 500.., .. } = &forwarded {
+                worker::console_warn!("the collector failed: status={status}");
+            }
+            forwarded
+        }
         Err(error) => {
             worker::console_warn!("collector not reached: error={error}");
             Forwarded::Unreachable

@@ -14,18 +14,21 @@ mod frame;
 mod queue;
 mod routing;
 mod settings;
+mod signature;
 mod store;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::{Date, Env};
 
 use crate::archive::Wanted;
 use crate::request::{Headers, Request};
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
+use crate::standing::Source;
 use queue::Queue;
 use settings::WorkerSettings;
 
@@ -48,14 +51,16 @@ fn now_ms() -> i64 {
 }
 
 /// Reads the variables and makes the service. To be called once per instance, before anything else; the bindings are the same for all
-/// requests of an isolate. `seed` is 32 bytes from `crypto`.
+/// requests of an isolate. `seed` is 32 bytes from `crypto`, `n_traps` the number of instances that this one follows.
 #[wasm_bindgen]
-pub fn start(env: &Env, seed: &[u8]) {
+pub fn start(env: &Env, seed: &[u8], n_traps: u32) {
     let seed = seed.first_chunk().copied().unwrap_or_default();
     ISOLATE.with(|cell| {
         cell.get_or_init(|| {
             let settings = WorkerSettings::read(env, seed);
-            Rc::new(Isolate { service: Service::new(settings.service.clone()), settings })
+            let service = Service::new(settings.service.clone());
+            service.count_panics(n_traps.into());
+            Rc::new(Isolate { service, settings })
         });
     });
 }
@@ -99,19 +104,53 @@ fn request<'r>(head: &'r str, body: &'r [u8], body_too_large: bool, now_ms: i64)
     }
 }
 
-/// Loads an environment of which nothing is known yet, or `environment@generation` out of the archive.
+/// Loads an environment of which nothing is known yet, or `environment@generation` out of the archive. Whether a config is held then, or
+/// none is needed.
 #[wasm_bindgen]
-pub async fn load(env: Env, environment: String) {
-    let Some(isolate) = isolate() else { return };
+pub async fn load(env: Env, environment: String) -> bool {
+    let Some(isolate) = isolate() else { return false };
     if let Some((environment, generation)) = environment.split_once('@') {
         let environment = isolate.service.environments().get(environment, now_ms());
         let wanted = Wanted { environment, generation: generation.parse().unwrap_or(0) };
         let loaded = store::load_archived(&env, &isolate.settings, &wanted).await;
         isolate.service.archive().put(&wanted, loaded, now_ms());
-        return;
+        return true;
     }
     let environment = isolate.service.environments().get(&environment, now_ms());
     store::load(&env, &isolate.settings, &environment).await;
+    environment.held().is_some()
+}
+
+/// Serves what a file of copies has of an environment: one that the shim kept of an earlier instance, or the one that was bundled.
+#[wasm_bindgen]
+pub async fn adopt(environment: String, file: Vec<u8>, is_bundled: bool) {
+    let Some(isolate) = isolate() else { return };
+    let environment = isolate.service.environments().get(&environment, now_ms());
+    let source = if is_bundled { Source::Bundle } else { Source::Copy };
+    store::adopt(&isolate.settings, &environment, &file, source).await;
+}
+
+/// Generation that is held of each environment, by its id, one a line: `id generation`.
+#[wasm_bindgen]
+pub fn held() -> String {
+    let Some(isolate) = isolate() else { return String::new() };
+    let mut lines = String::new();
+    for environment in isolate.service.environments().list() {
+        if let Some(config) = environment.held() {
+            lines.push_str(environment.id());
+            lines.push(' ');
+            lines.push_str(&config.generation().to_string());
+            lines.push('\n');
+        }
+    }
+    lines
+}
+
+/// A copy of what is held of an environment, for a later instance; empty where nothing is.
+#[wasm_bindgen]
+pub fn copy(environment: &str) -> Vec<u8> {
+    let Some(isolate) = isolate() else { return Vec::new() };
+    isolate.service.environments().get(environment, now_ms()).copy().unwrap_or_default()
 }
 
 /// Hands events to the collector and answers what it answered.
@@ -135,13 +174,20 @@ pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
 #[wasm_bindgen]
 pub async fn background(env: Env) {
     let Some(isolate) = isolate() else { return };
-    for environment in isolate.service.begin_refreshes(now_ms()) {
-        store::load(&env, &isolate.settings, &environment).await;
-    }
+    // Side by side: a store that hangs delays neither other environments nor the exposures.
+    let refreshes = isolate.service.begin_refreshes(now_ms()).into_iter().map(|environment| {
+        let (env, isolate) = (env.clone(), isolate.clone());
+        future_to_promise(async move {
+            store::load(&env, &isolate.settings, &environment).await;
+            Ok(JsValue::UNDEFINED)
+        })
+    });
+    let refreshes: js_sys::Array = refreshes.collect();
     if isolate.service.begin_flush(now_ms()) {
         collector::flush(&isolate, Queue::bound(&env).as_ref()).await;
         isolate.service.end_flush();
     }
+    let _ = JsFuture::from(js_sys::Promise::all(&refreshes)).await;
 }
 
 /// Takes messages of the queue, each with the number of times that it was brought. Answers for each the seconds after which the queue

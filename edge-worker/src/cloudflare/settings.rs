@@ -5,6 +5,7 @@ use worker::{Bucket, Env};
 use super::queue::Queue;
 use crate::routing::{Hosts, RoutingConfig};
 use crate::service::ServiceConfig;
+use crate::trust::PublicKeys;
 
 /// The R2 binding that holds `configs/…`.
 const BUCKET_BINDING: &str = "CONFIGS";
@@ -51,12 +52,21 @@ impl WorkerSettings {
                 has_store: config_url.is_some() || bucket(env).is_some(),
                 cookie_domain: text("SORTITION_COOKIE_DOMAIN"),
                 routing: routing(&text),
+                public_keys: public_keys(&text("SORTITION_PUBLIC_KEYS").unwrap_or_default()),
                 seed,
             },
             config_url,
             collector_url,
         }
     }
+}
+
+/// Whose configs are taken. A setting that cannot be read must not mean everyone's.
+fn public_keys(text: &str) -> PublicKeys {
+    PublicKeys::parse(text).unwrap_or_else(|error| {
+        worker::console_error!("SORTITION_PUBLIC_KEYS: {error}; no config is taken");
+        PublicKeys::NOBODY
+    })
 }
 
 /// What this edge is in front of.

@@ -2,8 +2,8 @@
 
 /// Milliseconds of rest after the first failure; each further one doubles it.
 const FIRST_MS: i64 = 500;
-/// Milliseconds of rest at most.
-const MAX_MS: i64 = 30_000;
+/// Milliseconds of rest at most. With the time that a post may take it bounds how long a collector that is back is left alone.
+const MAX_MS: i64 = 4_000;
 
 /// Failures in a row, and until when they make us rest.
 #[derive(Debug, Default, Clone, Copy)]
@@ -52,10 +52,10 @@ mod tests {
                 backoff.rest_ms(1000)
             })
             .collect();
-        assert_eq!(rests, [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]);
+        assert_eq!(rests, [500, 1000, 2000, 4000, 4000, 4000, 4000, 4000, 4000]);
         backoff.fail(1000, 0.0);
-        assert_eq!(backoff.rest_ms(1000), 15_000, "half of it is chance");
-        assert_eq!(backoff.rest_ms(16_000), 0);
+        assert_eq!(backoff.rest_ms(1000), 2000, "half of it is chance");
+        assert_eq!(backoff.rest_ms(3000), 0);
         assert_eq!(backoff.rest_ms(-100_000), 0, "the clock was set back");
         backoff.end();
         assert_eq!((backoff.rest_ms(1000), backoff.n_failures()), (0, 0));

@@ -66,7 +66,12 @@ impl Collector {
         body: Vec<u8>,
     ) -> Forwarded {
         match self.try_post(key, content_type, content_encoding, body).await {
-            Ok(Some(forwarded)) => forwarded,
+            Ok(Some(forwarded)) => {
+                if let Forwarded::Answered { status: status @ 500.., .. } = &forwarded {
+                    tracing::warn!(status, "the collector failed");
+                }
+                forwarded
+            }
             Ok(None) => Forwarded::Unreachable,
             Err(error) => {
                 tracing::warn!(%error, "collector not reached");

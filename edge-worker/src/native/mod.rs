@@ -1,12 +1,16 @@
 //! The edge as an HTTP server of its own: the same service, for those who do not use Cloudflare.
 
 mod collector;
+mod copies;
+mod guard;
 mod routing;
 mod server;
 mod settings;
+mod signature;
 mod span;
 mod spool;
 mod store;
 
 pub use server::{run, serve};
 pub use settings::Settings;
+pub use store::copy_of;

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, header};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use tracing::Instrument as _;
 
+use super::guard;
 use super::server::{Edge, now_ms, response};
 use super::span;
 use crate::response::{Answer, Problem};
@@ -110,7 +111,13 @@ async fn decide(edge: &Edge, parts: &Parts) -> Result<Box<Plan>, Answer> {
     };
     // The host names one environment; it may have to be loaded first.
     for _ in 0..2 {
-        match edge.service.route(&head) {
+        let routed = guard::catch_in(&edge.service, "routing", || {
+            if let Some(on_request) = edge.on_request {
+                on_request(head.path, head.query);
+            }
+            edge.service.route(&head)
+        });
+        match routed.unwrap_or_else(|| edge.service.pass_on(&head)) {
             Routed::Fetch(plan) => return Ok(plan),
             Routed::Answer(answer) => return Err(answer),
             Routed::Load(environment) => edge.source.load(&environment).await,

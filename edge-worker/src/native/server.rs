@@ -14,14 +14,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::collector::Collector;
+use super::guard;
 use super::routing::{self, Origins};
 use super::settings::Settings;
 use super::span;
 use super::spool::Spool;
 use super::store::ConfigSource;
+use crate::fail_open;
 use crate::request::{Headers, MAX_EVENTS_BODY_BYTES, Request};
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
+use crate::standing::Standing;
 
 /// Time between two looks for exposures that wait. Under load they gather in between and share a post.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
@@ -35,6 +38,7 @@ pub(super) struct Edge {
     pub(super) source: ConfigSource,
     collector: Collector,
     pub(super) origins: Origins,
+    pub(super) on_request: Option<fn(&str, &str)>,
 }
 
 /// Serves on `settings.listen` until cancelled.
@@ -54,6 +58,7 @@ pub async fn serve(
         service: Service::new(settings.service()),
         source: ConfigSource::open(&settings, &client)?,
         origins: Origins::new(settings.routing.origin_timeout_ms)?,
+        on_request: settings.on_request,
         collector: Collector {
             client,
             base: settings.collector_url.clone(),
@@ -65,10 +70,11 @@ pub async fn serve(
         edge.source.load(&environment).await;
     }
     tracing::info!(address = %listener.local_addr()?, "edge listens");
+    let interval = settings.refresh_interval;
     let refreshing =
-        tokio::spawn(refresh(edge.clone(), settings.refresh_interval, shutdown.clone()));
-    let flushing = tokio::spawn(flush(edge.clone(), shutdown.clone()));
-    let draining = tokio::spawn(drain(edge.clone(), shutdown.clone()));
+        spawn(&edge, &shutdown, "refreshing", move |edge, stop| refresh(edge, interval, stop));
+    let flushing = spawn(&edge, &shutdown, "sending exposures", flush);
+    let draining = spawn(&edge, &shutdown, "emptying the spool", drain);
     let app = Router::new().fallback(answer).with_state(edge);
     let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
     axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
@@ -79,13 +85,33 @@ pub async fn serve(
     Ok(())
 }
 
+/// Runs one of the tasks beside the server until it ends.
+fn spawn<F>(
+    edge: &Arc<Edge>,
+    shutdown: &CancellationToken,
+    what: &'static str,
+    task: impl Fn(Arc<Edge>, CancellationToken) -> F + Send + Sync + 'static,
+) -> tokio::task::JoinHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (edge, shutdown) = (edge.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        let task = || task(edge.clone(), shutdown.clone());
+        guard::keep_running(&edge.service, what, task).await;
+    })
+}
+
 /// Looks for newer configs. Environments are loaded side by side, so a slow one delays no other.
 async fn refresh(edge: Arc<Edge>, interval: Duration, shutdown: CancellationToken) {
     let tick = (interval / 4).max(Duration::from_millis(10));
     while shutdown.run_until_cancelled(tokio::time::sleep(tick)).await.is_some() {
         for environment in edge.service.begin_refreshes(now_ms()) {
             let edge = edge.clone();
-            tokio::spawn(async move { edge.source.load(&environment).await });
+            tokio::spawn(async move {
+                guard::catch(&edge.service, "loading a config", edge.source.load(&environment))
+                    .await;
+            });
         }
         report(&edge.service);
     }
@@ -102,13 +128,31 @@ fn report(service: &Service) {
             metrics::gauge!("edge_config_age_seconds", "environment" => label.clone())
                 .set(age_ms as f64 / 1000.0);
         }
-        let has_error = environment.status().last_error.is_some();
-        metrics::gauge!("edge_config_load_failing", "environment" => label)
-            .set(f64::from(u8::from(has_error)));
+        let status = environment.status();
+        metrics::gauge!("edge_config_load_failing", "environment" => label.clone())
+            .set(f64::from(u8::from(status.last_error.is_some())));
+        metrics::counter!("edge_config_loads_failed_total", "environment" => label.clone())
+            .absolute(status.n_failed);
+        metrics::counter!("edge_config_refused_total", "environment" => label.clone())
+            .absolute(status.n_refused);
+        let n_faults = environment.held().map_or(0, |held| held.config().faults().len());
+        metrics::gauge!("edge_config_damaged_entries", "environment" => label.clone())
+            .set(n_faults as f64);
+        // 1 for what is so, 0 for what is not, so that alerts can name it.
+        for standing in Standing::ALL {
+            metrics::gauge!(
+                "edge_config_standing",
+                "environment" => label.clone(),
+                "standing" => standing.as_str()
+            )
+            .set(f64::from(u8::from(standing == environment.standing())));
+        }
     }
+    metrics::counter!("edge_panics_total").absolute(service.n_panics());
     routing::report(service);
     let exposures = service.exposures();
     let counts = exposures.counts();
+    metrics::gauge!("edge_collector_failures").set(f64::from(exposures.n_failures()));
     metrics::gauge!("edge_exposures_pending").set(exposures.n_pending() as f64);
     metrics::counter!("edge_exposures_sent_total").absolute(counts.sent);
     metrics::counter!("edge_exposures_queued_total").absolute(counts.queued);
@@ -153,10 +197,24 @@ async fn drain(edge: Arc<Edge>, shutdown: CancellationToken) {
     }
 }
 
+/// Answers a request; one that panics with the defaults.
 async fn answer(State(edge): State<Arc<Edge>>, request: axum::extract::Request) -> Response<Body> {
+    let path = request.uri().path().to_owned();
+    let origin = request.headers().get("origin").and_then(|origin| origin.to_str().ok());
+    let origin = origin.map(ToOwned::to_owned);
+    let answered = guard::catch(&edge.service, "a request", try_answer(&edge, request)).await;
+    answered.unwrap_or_else(|| {
+        let answer = fail_open::answer(&path, origin.as_deref());
+        let status = answer.status.to_string();
+        metrics::counter!("edge_requests_total", "status" => status).increment(1);
+        response(answer)
+    })
+}
+
+async fn try_answer(edge: &Arc<Edge>, request: axum::extract::Request) -> Response<Body> {
     if routing::is_routed(&edge.service, &request) {
         let began = Instant::now();
-        let response = routing::route(&edge, request).await;
+        let response = routing::route(edge, request).await;
         metrics::histogram!("edge_request_seconds").record(began.elapsed());
         return response;
     }
@@ -168,7 +226,7 @@ async fn answer(State(edge): State<Arc<Edge>>, request: axum::extract::Request) 
     };
     let began = Instant::now();
     let span = span::of(&parts);
-    let answer = decide(&edge, &parts, body, body_too_large).instrument(span.clone()).await;
+    let answer = decide(edge, &parts, body, body_too_large).instrument(span.clone()).await;
     span::answered(&span, answer.status);
     metrics::counter!("edge_requests_total", "status" => answer.status.to_string()).increment(1);
     metrics::histogram!("edge_request_seconds").record(began.elapsed());
@@ -185,6 +243,9 @@ async fn decide(edge: &Edge, parts: &Parts, body: Vec<u8>, body_too_large: bool)
         body_too_large,
         now_ms: now_ms(),
     };
+    if let Some(on_request) = edge.on_request {
+        on_request(request.path, request.query);
+    }
     // A request waits for at most two loads: of the environment that its key names, and of the default one.
     for _ in 0..3 {
         match edge.service.handle(&request) {

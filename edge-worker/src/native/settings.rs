@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::routing::RoutingConfig;
 use crate::service::ServiceConfig;
+use crate::trust::PublicKeys;
 
 /// Settings of `sortition edge`.
 #[derive(Debug, Clone)]
@@ -30,6 +31,18 @@ pub struct Settings {
     pub cookie_domain: Option<String>,
     /// What this edge is in front of. `SORTITION_HOSTS`, `SORTITION_ROUTING_KEYS` and `SORTITION_ORIGIN_TIMEOUT_MS`, default nothing.
     pub routing: RoutingConfig,
+    /// Ed25519 keys of publishers; with them only blobs are taken that one of them signed. `SORTITION_PUBLIC_KEYS` (hex, separated by commas),
+    /// default none: every blob is taken.
+    pub public_keys: PublicKeys,
+    /// Folder that keeps a copy of every config in use, of this process alone: what a start serves when the store is down.
+    /// `SORTITION_CONFIG_CACHE`, default none.
+    pub config_cache: Option<PathBuf>,
+    /// File of configs that came with the deployment: what is served when neither store nor folder gives one. `SORTITION_BUNDLED_CONFIG`,
+    /// default none.
+    pub bundled_config: Option<PathBuf>,
+    /// Called with path and query of every request before it is answered, by the task that answers it: a way to let things go wrong that no
+    /// request can. Default none; no setting of a process.
+    pub on_request: Option<fn(&str, &str)>,
     /// Time between two looks for a newer config. `SORTITION_REFRESH_INTERVAL_MS` (milliseconds), default 5 s.
     pub refresh_interval: Duration,
 }
@@ -46,6 +59,10 @@ impl Default for Settings {
             list_secret: None,
             cookie_domain: None,
             routing: RoutingConfig::default(),
+            public_keys: PublicKeys::EVERYONE,
+            config_cache: None,
+            bundled_config: None,
+            on_request: None,
             refresh_interval: Duration::from_secs(5),
         }
     }
@@ -63,6 +80,7 @@ impl Settings {
             has_store: self.store.is_some() || self.config_url.is_some(),
             cookie_domain: self.cookie_domain.clone(),
             routing: self.routing.clone(),
+            public_keys: self.public_keys.clone(),
             seed: rand::random(),
         }
     }

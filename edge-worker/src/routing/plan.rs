@@ -97,6 +97,19 @@ impl Service {
             Err(problem) => Routed::Answer(Answer::from(problem).with("cache-control", "no-store")),
         }
     }
+
+    /// Where the request goes when [`route`](Self::route) has a bug: to the host's own origin, as if there were no config.
+    pub fn pass_on(&self, head: &Head<'_>) -> Routed {
+        let host = host_name(head.authority);
+        let entry = host.and_then(|host| self.config().routing.hosts.find(host));
+        let (Some(host), Some(entry), Some(path)) = (host, entry, RequestPath::parse(head.path))
+        else {
+            return Routed::Elsewhere;
+        };
+        let query = qa::strip(head.query);
+        let asked = Asked { service: self, head, host, entry, path: &path, query };
+        asked.without_config().unwrap_or_else(|problem| Routed::Answer(problem.into()))
+    }
 }
 
 fn route(service: &Service, head: &Head<'_>, host: &str, entry: &Host) -> Result<Routed, Problem> {

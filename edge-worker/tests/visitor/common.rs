@@ -4,6 +4,7 @@ use edge_worker::environments::Next;
 use edge_worker::request::{Headers, Request};
 use edge_worker::response::Answer;
 use edge_worker::service::{Outcome, Service, ServiceConfig};
+use edge_worker::trust::PublicKeys;
 use eval_core::source::ConfigSource;
 use serde_json::Value;
 
@@ -42,10 +43,10 @@ fn holding(settings: ServiceConfig, blob: Vec<u8>, generation: u64) -> Service {
     let service = Service::new(settings);
     let environment = service.environments().get(ENVIRONMENT, NOW_MS);
     let (pointer, _) = source::pointer(generation);
-    let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), NOW_MS) else {
+    let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS) else {
         panic!("the first pointer is always followed")
     };
-    assert!(environment.offer(&pointer, blob, NOW_MS));
+    assert!(environment.offer(&pointer, blob, true, NOW_MS));
     service
 }
 

@@ -29,7 +29,9 @@ fn service() -> Service {
     });
     let environment = service.environments().get(source::ENVIRONMENT, NOW_MS);
     let (pointer, _) = source::pointer(1);
-    let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS) else {
+    let Next::Fetch(pointer) =
+        environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS)
+    else {
         panic!("the first pointer is always followed")
     };
     assert!(environment.offer(

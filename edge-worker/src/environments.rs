@@ -290,9 +290,8 @@ impl Environment {
         let accepted = config::accept(held.as_ref(), &candidate.pointer, bytes, &self.id)?;
         let mut current = self.held.write().unwrap_or_else(PoisonError::into_inner);
         // Another load may have been faster with a newer one.
-        let is_new = current
-            .as_ref()
-            .is_none_or(|current| current.generation() < accepted.generation());
+        let is_new =
+            current.as_ref().is_none_or(|current| current.generation() < accepted.generation());
         if is_new {
             *current = Some(Arc::new(accepted));
         }

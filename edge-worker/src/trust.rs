@@ -81,7 +81,8 @@ impl PublicKeys {
         let Some(key) = keys.iter().find(|key| key.id == *key_id) else {
             return Err(Refusal::UnknownKey(key_id.clone()));
         };
-        let signature = decode_signature(signature).ok_or_else(|| Refusal::Signature(key_id.clone()))?;
+        let signature =
+            decode_signature(signature).ok_or_else(|| Refusal::Signature(key_id.clone()))?;
         Ok(Some(Box::new(SignatureCheck { key: key.clone(), signature })))
     }
 }

@@ -25,7 +25,9 @@ fn service() -> Service {
         Service::new(ServiceConfig { list_secret: Some(LIST_SECRET), ..ServiceConfig::default() });
     let environment = service.environments().get(ENVIRONMENT, NOW_MS);
     let (pointer, _) = source::pointer(9);
-    let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS) else {
+    let Next::Fetch(pointer) =
+        environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS)
+    else {
         panic!("the first pointer is always followed")
     };
     assert!(environment.offer(&pointer, blob(9, NOW_MS), true, NOW_MS));
@@ -118,7 +120,10 @@ fn an_archived_generation_is_loaded_checked_and_never_swapped_in() {
     assert_eq!(parsed(&answer(&service, get(path, "", SERVER_KEY)))["generation"], 9);
     let other = Wanted { generation: 5, ..wanted };
     assert!(service.archive().get(&other, NOW_MS).is_none(), "one is kept");
-    assert!(other.object(source::pointer(4).0.as_bytes(), &PublicKeys::EVERYONE).is_err(), "another's manifest");
+    assert!(
+        other.object(source::pointer(4).0.as_bytes(), &PublicKeys::EVERYONE).is_err(),
+        "another's manifest"
+    );
 }
 
 #[test]

@@ -26,7 +26,9 @@ fn service_with(generation: u64) -> Service {
     let service = empty_service();
     let environment = service.environments().get(ENVIRONMENT, NOW_MS);
     let (pointer, _) = source::pointer(generation);
-    let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS) else {
+    let Next::Fetch(pointer) =
+        environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS)
+    else {
         panic!("the first pointer is always followed")
     };
     assert!(environment.offer(&pointer, blob(generation, NOW_MS - 5000), true, NOW_MS));
@@ -465,7 +467,10 @@ fn the_bundle_of_a_client_key_is_the_client_form() {
     let object = source::pointer(5).1;
     let pointer = Pointer { generation: 5, object, ..Pointer::default() };
     let candidate = Candidate { pointer, check: None };
-    assert!(!environment.offer(&candidate, answer.body, true, NOW_MS), "an edge takes no client form");
+    assert!(
+        !environment.offer(&candidate, answer.body, true, NOW_MS),
+        "an edge takes no client form"
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::console;
 
 /// Write the newest config of each environment into a file that edges are deployed with.
 ///
-/// A native edge reads it as SORTITION_BUNDLED_CONFIG; for a Worker the same variable is set while it is built or deployed. It is served where
+/// A native edge reads it as `SORTITION_BUNDLED_CONFIG`; for a Worker the same variable is set while it is built or deployed. It is served where
 /// the store gives nothing.
 #[derive(Debug, Args)]
 pub(crate) struct Bundle {

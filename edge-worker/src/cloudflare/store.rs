@@ -4,8 +4,8 @@ use worker::worker_sys::web_sys;
 use worker::{AbortSignal, Env, Fetch, Method, Request};
 
 use super::now_ms;
-use super::signature;
 use super::settings::{WorkerSettings, bucket};
+use super::signature;
 use crate::archive::{Loaded, Wanted};
 use crate::config::pointer_key;
 use crate::copies::ConfigCopy;
@@ -15,14 +15,14 @@ use crate::standing::Source;
 /// Reads the pointer and, when it names something newer, the blob; the environment keeps what it makes of them. Whether a new config
 /// is held.
 pub(super) async fn load(env: &Env, settings: &WorkerSettings, environment: &Environment) -> bool {
-    let pointer = match read(env, settings, &pointer_key(environment.id()), POINTER_TIMEOUT_MS).await
-    {
-        Ok(pointer) => pointer,
-        Err(error) => {
-            fail(environment, &error);
-            return false;
-        }
-    };
+    let pointer =
+        match read(env, settings, &pointer_key(environment.id()), POINTER_TIMEOUT_MS).await {
+            Ok(pointer) => pointer,
+            Err(error) => {
+                fail(environment, &error);
+                return false;
+            }
+        };
     let keys = &settings.service.public_keys;
     let next = environment.receive_pointer(pointer.as_deref(), keys, now_ms());
     let Next::Fetch(candidate) = next else {
@@ -96,15 +96,17 @@ pub(super) async fn load_archived(env: &Env, settings: &WorkerSettings, wanted: 
         Err(error) => Err(error),
     };
     match candidate {
-        Ok(candidate) => match read(env, settings, &candidate.pointer.object, BLOB_TIMEOUT_MS).await
-        {
-            Ok(bytes) => {
-                let blob = bytes.as_deref().unwrap_or_default();
-                let is_authentic = signature::is_authentic(candidate.check.as_deref(), blob).await;
-                Loaded::from_object(wanted, &candidate, bytes, is_authentic)
+        Ok(candidate) => {
+            match read(env, settings, &candidate.pointer.object, BLOB_TIMEOUT_MS).await {
+                Ok(bytes) => {
+                    let blob = bytes.as_deref().unwrap_or_default();
+                    let is_authentic =
+                        signature::is_authentic(candidate.check.as_deref(), blob).await;
+                    Loaded::from_object(wanted, &candidate, bytes, is_authentic)
+                }
+                Err(error) => Loaded::Unreadable(error),
             }
-            Err(error) => Loaded::Unreadable(error),
-        },
+        }
         Err(error) => Loaded::Unreadable(error),
     }
 }

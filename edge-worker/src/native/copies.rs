@@ -39,7 +39,9 @@ impl Copies {
                 let name = || format!("SORTITION_BUNDLED_CONFIG={}", path.display());
                 let bundle = std::fs::read(path).with_context(name)?;
                 let (_, problem) = ConfigCopy::read_all(&bundle);
-                problem.map_or(Ok(()), |problem| Err(anyhow::anyhow!(problem))).with_context(name)?;
+                problem
+                    .map_or(Ok(()), |problem| Err(anyhow::anyhow!(problem)))
+                    .with_context(name)?;
                 bundle
             }
             None => Vec::new(),
@@ -119,9 +121,8 @@ fn adopt(
     let refused = |refusal: crate::config::Refusal| refusal.to_string();
     let candidate = environment.receive_copy(&copy, keys).map_err(refused)?;
     let is_authentic = signature::is_authentic(candidate.check.as_deref(), copy.blob);
-    let is_new = environment
-        .adopt(&candidate, copy.blob.to_vec(), is_authentic, source)
-        .map_err(refused)?;
+    let is_new =
+        environment.adopt(&candidate, copy.blob.to_vec(), is_authentic, source).map_err(refused)?;
     Ok(is_new.then_some(generation))
 }
 

@@ -14,7 +14,11 @@ const REST: Duration = Duration::from_secs(1);
 
 /// What a future gives; `None` when it panicked, which is counted and logged. The service holds plain data behind locks that outlive a
 /// panic, so it can go on.
-pub(super) async fn catch<F: Future>(service: &Service, what: &str, future: F) -> Option<F::Output> {
+pub(super) async fn catch<F: Future>(
+    service: &Service,
+    what: &str,
+    future: F,
+) -> Option<F::Output> {
     match AssertUnwindSafe(future).catch_unwind().await {
         Ok(output) => Some(output),
         Err(panic) => {
@@ -25,7 +29,11 @@ pub(super) async fn catch<F: Future>(service: &Service, what: &str, future: F) -
 }
 
 /// The same of a function.
-pub(super) fn catch_in<T>(service: &Service, what: &str, function: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn catch_in<T>(
+    service: &Service,
+    what: &str,
+    function: impl FnOnce() -> T,
+) -> Option<T> {
     std::panic::catch_unwind(AssertUnwindSafe(function))
         .map_err(|panic| report(service, what, &*panic))
         .ok()

@@ -43,7 +43,9 @@ fn holding(settings: ServiceConfig, blob: Vec<u8>, generation: u64) -> Service {
     let service = Service::new(settings);
     let environment = service.environments().get(ENVIRONMENT, NOW_MS);
     let (pointer, _) = source::pointer(generation);
-    let Next::Fetch(pointer) = environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS) else {
+    let Next::Fetch(pointer) =
+        environment.receive_pointer(Some(pointer.as_bytes()), &PublicKeys::EVERYONE, NOW_MS)
+    else {
         panic!("the first pointer is always followed")
     };
     assert!(environment.offer(&pointer, blob, true, NOW_MS));

@@ -14,6 +14,7 @@ pub mod stats;
 #[expect(clippy::many_single_char_names, reason = "formulas keep the letters of their papers")]
 pub mod methods;
 pub mod power;
+pub mod power_sequential;
 pub mod stats_cli;
 pub mod pipeline;
 mod settings;

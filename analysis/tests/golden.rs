@@ -3,7 +3,7 @@
 //! The files name their origin; `scripts/reference/statistics.py` writes them. A case is a request
 //! of the command line with its expected result, so that this also checks the command line.
 
-use analysis::methods::{MethodError, normal, quantile, student_t};
+use analysis::methods::{MethodError, incomplete_beta, normal, quantile, student_t};
 use analysis::stats_cli;
 use serde_json::Value;
 
@@ -107,6 +107,8 @@ agrees! {
     always_valid_methods_agree_with_their_references: "always_valid",
     group_sequential_designs_agree_with_their_references: "group_sequential",
     preferences_agree_with_binomial_sums: "interleaving",
+    posterior_laws_agree_with_their_references: "bayes",
+    bandits_agree_with_quadrature: "bandits",
 }
 
 fn check(case: &Value, got: f64, expected: f64, tolerance: f64, failures: &mut Vec<String>) {
@@ -148,6 +150,25 @@ fn normal_tails_and_quantiles_agree_with_mpmath() {
             let p = case["p"].as_f64().expect("p");
             let expected = case["isf"].as_f64().expect("isf");
             check(&case, normal::isf(p), expected, 1e-14, &mut failures);
+        }
+    }
+    assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn beta_tails_and_quantiles_agree_with_mpmath() {
+    let mut failures = Vec::new();
+    for case in cases("incomplete_beta") {
+        let number = |key: &str| case[key].as_f64();
+        let (a, b) = (number("a").expect("a"), number("b").expect("b"));
+        if let Some(x) = number("x") {
+            let (lower, upper) = incomplete_beta::tails(a, b, x, 1.0 - x);
+            check(&case, lower, number("lower").expect("lower"), 1e-9, &mut failures);
+            check(&case, upper, number("upper").expect("upper"), 1e-9, &mut failures);
+        } else {
+            let p = number("p").expect("p");
+            let expected = number("lower_quantile").expect("lower_quantile");
+            check(&case, incomplete_beta::lower_quantile(p, a, b), expected, 1e-10, &mut failures);
         }
     }
     assert!(failures.is_empty(), "{}:\n{}", failures.len(), failures.join("\n"));

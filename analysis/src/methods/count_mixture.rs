@@ -91,7 +91,8 @@ fn stirling_rest(y: f64) -> f64 {
 /// Always-valid answer about counts in one direction.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DirectedCounts {
-    /// ln of the Bayes factor against "no more than the margin".
+    /// ln of the Bayes factor against "no more than the margin"; −∞ where the counts point so far the
+    /// other way that the part of the mixture on this side is below the smallest number.
     pub log_bayes_factor: f64,
     /// min(1, 1/BF) of this look.
     pub p_value: f64,

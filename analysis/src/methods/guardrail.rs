@@ -11,7 +11,8 @@
 //!                     `count_mixture` in one direction. A fixed-horizon p checked daily for 30 days
 //!                     pauses one healthy experiment in seven
 //! # Numerics          comparisons only; what is undefined never pauses
-//! # Reference         the rates of false and of true pauses are in `docs/calibration.md`
+//! # Reference         simulated: a fixed-horizon rule pauses 13.7 % of healthy experiments in 30
+//!                     daily looks, 0.75 % with an always-valid p
 //! ```
 
 use super::Alternative;

@@ -1,7 +1,7 @@
 //! Integrals by Gauss–Legendre panels.
 
 /// Nodes and weights of the Gauss–Legendre rule of order 16 on [−1, 1], the positive half.
-const NODES: [(f64, f64); 8] = [
+pub(super) const NODES: [(f64, f64); 8] = [
     (0.095_012_509_837_637_44, 0.189_450_610_455_068_5),
     (0.281_603_550_779_258_9, 0.182_603_415_044_923_58),
     (0.458_016_777_657_227_37, 0.169_156_519_395_002_54),

@@ -11,6 +11,8 @@
 //!                     intervals exclude "no effect" exactly when the pooled test rejects. Bounds by
 //!                     Brent's method, the ratio on a logarithmic scale; the cubic of the constrained
 //!                     share is polished by Newton's method, because it loses digits at rare events.
+//!                     With five outcomes of either kind in both arms, Newton's and the secant method
+//!                     without a bracket come first.
 //!                     Lower bounds are upper bounds with the arms swapped
 //! # Reference         Mee (1984), Biometrics 40; Miettinen & Nurminen (1985), without N/(N − 1);
 //!                     Koopman (1984), Biometrics 40; Gart & Nam (1988); statsmodels
@@ -39,7 +41,12 @@ pub fn relative(control: Successes, treatment: Successes, q: f64) -> Result<Inte
     if c.x == 0.0 && t.x == 0.0 {
         return Err(MethodError::ZeroDenominator);
     }
-    Ok(Interval { lo: (-upper_log_ratio(t, c, q)).exp_m1(), hi: upper_log_ratio(c, t, q).exp_m1() })
+    Ok(Interval {
+        lo: secant_ratio(t, c, q)
+            .map_or_else(|| (-upper_log_ratio(t, c, q)).exp_m1(), |ratio| (1.0 - ratio) / ratio),
+        hi: secant_ratio(c, t, q)
+            .map_or_else(|| upper_log_ratio(c, t, q).exp_m1(), |ratio| ratio - 1.0),
+    })
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +91,52 @@ fn upper_difference(c: Arm, t: Arm, q: f64) -> f64 {
     }
     let p = pooled_share(c, t);
     let guess = effect + q * (c.variance(p) + t.variance(p)).sqrt();
-    brent_near(guess, start, 1.0, outside)
+    newton_difference(c, t, q, guess).unwrap_or_else(|| brent_near(guess, start, 1.0, outside))
+}
+
+/// Whether both outcomes are common enough in both arms for steps without a bracket.
+fn is_common(c: Arm, t: Arm) -> bool {
+    [c.x, c.n - c.x, t.x, t.n - t.x].into_iter().all(|count| count >= 5.0)
+}
+
+/// The bound of [`upper_difference`] by Newton's method on δ and the constrained share at once: most
+/// experiments have outcomes enough for it. None where it does not settle.
+fn newton_difference(c: Arm, t: Arm, q: f64, guess: f64) -> Option<f64> {
+    if !is_common(c, t) {
+        return None;
+    }
+    let effect = t.share() - c.share();
+    let mut delta = guess;
+    // The weighted mean of what either arm says.
+    let mut p = (c.x + t.x - t.n * delta) / (c.n + t.n);
+    for _ in 0..12 {
+        let (pt, qc, qt) = (p + delta, 1.0 - p, 1.0 - p - delta);
+        if !(p > 0.0 && qc > 0.0 && pt > 0.0 && qt > 0.0) {
+            return None;
+        }
+        let (r1, r0, s1, s0) = (1.0 / p, 1.0 / qc, 1.0 / pt, 1.0 / qt);
+        let (c1, c0) = (c.x * r1, (c.n - c.x) * r0);
+        let (t1, t0) = (t.x * s1, (t.n - t.x) * s0);
+        let score = c1 - c0 + t1 - t0;
+        let by_delta = t1 * s1 + t0 * s0;
+        let by_p = c1 * r1 + c0 * r0 + by_delta;
+        let step_p = score / by_p;
+        // How the constrained share follows δ.
+        let follows = -by_delta / by_p;
+        let variance = p * qc / c.n + pt * qt / t.n;
+        let (v_p, v_delta) =
+            ((1.0 - 2.0 * p) / c.n + (1.0 - 2.0 * pt) / t.n, (1.0 - 2.0 * pt) / t.n);
+        let sd = variance.sqrt();
+        let off = delta - effect - q * (sd + 0.5 * v_p * step_p / sd);
+        let slope = 1.0 - 0.5 * q * (v_p * follows + v_delta) / sd;
+        let step = -off / slope;
+        delta += step;
+        p += step_p + follows * step;
+        if step.abs() <= 1e-15 + 1e-13 * sd && step_p.abs() <= 1e-6 * sd {
+            return (slope > 0.0 && delta > effect && delta < 1.0).then_some(delta);
+        }
+    }
+    None
 }
 
 /// The share of both arms together.
@@ -140,19 +192,7 @@ fn upper_log_ratio(c: Arm, t: Arm, q: f64) -> f64 {
     if c.x == 0.0 {
         return f64::INFINITY;
     }
-    let outside = |log_ratio: f64| {
-        let ratio = log_ratio.exp();
-        // Koopman (1984), eq. 2.2; the discriminant b² − 4 φ N x as a sum of positive parts.
-        let (b_t, b_c) = (ratio * (t.n + c.x), t.x + c.n);
-        let b = b_t + b_c;
-        let x = t.x + c.x;
-        let root = ((b_t - b_c).powi(2) + 4.0 * ratio * (t.n - t.x) * (c.n - c.x)).sqrt();
-        let p_t = 2.0 * ratio * x / (b + root);
-        let p_c = 2.0 * x / (b + root);
-        let variance = t.variance(p_t) + ratio * ratio * c.variance(p_c);
-        // In units of p_t, so that the function stays of moderate size over all of the scale.
-        ((ratio * c.share() - t.share()) - q * variance.max(0.0).sqrt()) / p_t
-    };
+    let outside = |log_ratio: f64| beyond_ratio(c, t, q, log_ratio.exp());
     // The logarithm's delta-method error, with half an outcome more than was seen.
     let spread = |arm: Arm| (arm.n - arm.x) / (arm.x + 0.5) / arm.n;
     let error = q * (spread(c) + spread(t)).sqrt();
@@ -176,4 +216,46 @@ fn upper_log_ratio(c: Arm, t: Arm, q: f64) -> f64 {
         }
     }
     brent_near(guess, start, end, outside)
+}
+
+/// Negative while the ratio is not rejected.
+fn beyond_ratio(c: Arm, t: Arm, q: f64, ratio: f64) -> f64 {
+    // Koopman (1984), eq. 2.2; the discriminant b² − 4 φ N x as a sum of positive parts.
+    let (b_t, b_c) = (ratio * (t.n + c.x), t.x + c.n);
+    let b = b_t + b_c;
+    let x = t.x + c.x;
+    let root = ((b_t - b_c).powi(2) + 4.0 * ratio * (t.n - t.x) * (c.n - c.x)).sqrt();
+    let p_c = 2.0 * x / (b + root);
+    let p_t = ratio * p_c;
+    let variance = t.variance(p_t) + ratio * ratio * c.variance(p_c);
+    // In units of p_t, so that the function stays of moderate size over all of the scale.
+    ((ratio * c.share() - t.share()) - q * variance.max(0.0).sqrt()) / p_t
+}
+
+/// The largest ratio that is not rejected, by the secant method from the delta method's bound: for
+/// arms with outcomes enough. None where it does not settle.
+fn secant_ratio(c: Arm, t: Arm, q: f64) -> Option<f64> {
+    if !is_common(c, t) {
+        return None;
+    }
+    let spread = |arm: Arm| (arm.n - arm.x) / arm.x / arm.n;
+    let error = q * (spread(c) + spread(t)).sqrt();
+    if error > 0.7 {
+        return None;
+    }
+    let estimate = t.share() / c.share();
+    let mut before = estimate * (1.0 + error * (1.0 + error * (0.5 + error / 6.0)));
+    let mut ratio = before * (1.0 + 0.02 * error);
+    let mut off_before = beyond_ratio(c, t, q, before);
+    for _ in 0..12 {
+        let off = beyond_ratio(c, t, q, ratio);
+        let slope = (off - off_before) / (ratio - before);
+        let step = off / slope;
+        (before, off_before) = (ratio, off);
+        ratio -= step;
+        if step.abs() <= 1e-11 * error * ratio + 1e-15 * ratio {
+            return (ratio > estimate && slope > 0.0).then_some(ratio);
+        }
+    }
+    None
 }

@@ -222,9 +222,10 @@ fn refine(start: f64, p: f64, df: f64) -> f64 {
         let slope = -t * density(t, df, ratio) / tail;
         let step = (p.ln() - tail.ln()) / slope;
         let mut next = t * step.exp();
-        // Newton near the answer doubles its digits: after a step of 1e-9 there are no more.
-        if step.abs() <= 1e-9 {
-            return next;
+        // With the bend of the curve a step trebles the digits: after one of 1e-5 there are no more.
+        if step.abs() <= 1e-5 {
+            let bend = slope * (1.0 - (df + 1.0) * t * t / (df + t * t)) - slope * slope;
+            return t * (step - 0.5 * bend / slope * step * step).exp();
         }
         if !(next > lo && next < hi && next.is_finite()) {
             next = if hi.is_finite() { 0.5 * (lo + hi) } else { 2.0 * t };

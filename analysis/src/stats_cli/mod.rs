@@ -19,6 +19,7 @@ mod families;
 mod robust;
 mod always_valid;
 mod group_sequential;
+mod bayes;
 
 use std::io::{self, BufRead, Write};
 
@@ -52,6 +53,7 @@ fn methods() -> impl Iterator<Item = &'static Method> {
         planning::METHODS,
         always_valid::METHODS,
         group_sequential::METHODS,
+        bayes::METHODS,
     ]
     .into_iter()
     .flatten()

@@ -126,11 +126,11 @@ impl<'r> Request<'r> {
     pub(super) fn count(&self, field: &str) -> Result<u64, RequestError> {
         self.get(field)
             .and_then(whole)
-            .ok_or_else(|| self.refuse(field, "a whole number of at least 0"))
+            .ok_or_else(|| self.refuse(field, "a whole number between 0 and 2^53"))
     }
 
     pub(super) fn counts(&self, field: &str) -> Result<Vec<u64>, RequestError> {
-        self.list(field, "a list of whole numbers of at least 0", whole)
+        self.list(field, "a list of whole numbers between 0 and 2^53", whole)
     }
 
     pub(super) fn numbers(&self, field: &str) -> Result<Vec<f64>, RequestError> {
@@ -227,16 +227,17 @@ impl<'r> Request<'r> {
     }
 }
 
-/// A whole number, also when it is written with a decimal point.
+/// A whole number of at most 2^53, also when it is written with a decimal point.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "the number is whole, not negative and below 2^53"
+    reason = "the number is whole, not negative and at most 2^53"
 )]
 pub(super) fn whole(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| {
+    const MOST: u64 = 1 << 53;
+    value.as_u64().filter(|count| *count <= MOST).or_else(|| {
         let number = value.as_f64()?;
-        let exact = (0.0..9_007_199_254_740_992.0).contains(&number) && number.fract() == 0.0;
+        let exact = (0.0..=MOST as f64).contains(&number) && number.fract() == 0.0;
         exact.then_some(number as u64)
     })
 }

@@ -37,8 +37,9 @@ pub mod base64url;
 
 #[cfg(target_arch = "wasm32")]
 mod cloudflare;
-#[cfg(not(target_arch = "wasm32"))]
+// Fuzzing is about the portable service alone.
+#[cfg(not(any(target_arch = "wasm32", fuzzing)))]
 mod native;
 
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(any(target_arch = "wasm32", fuzzing)))]
 pub use native::{Settings, copy_of, run, serve};

@@ -103,7 +103,7 @@ impl SaltState {
     }
 
     /// The full 32-bit hash of `salt + ":" + unit`.
-    #[inline]
+    #[inline(always)]
     pub fn hash(self, unit: &str) -> u32 {
         let unit = unit.as_bytes();
         if self.is_aligned() {
@@ -131,13 +131,13 @@ impl SaltState {
     }
 
     /// The bucket of `unit` after this salt.
-    #[inline]
+    #[inline(always)]
     pub fn bucket(self, unit: &str) -> u16 {
         reduce(self.hash(unit))
     }
 
     /// The bucket of a unit whose blocks were mixed before; the same number as [`SaltState::bucket`].
-    #[inline]
+    #[inline(always)]
     pub fn bucket_prepared(self, unit: &PreparedUnit<'_>) -> u16 {
         if !self.is_aligned() {
             return self.bucket(unit.text);
@@ -202,7 +202,7 @@ fn reduce(hash: u32) -> u16 {
 }
 
 /// Hash of some bytes from a state that lies on a block boundary; `total` counts the bytes before them, too.
-#[inline]
+#[inline(always)]
 fn absorb_all(mut h: u32, bytes: &[u8], total: usize) -> u32 {
     let (blocks, tail) = bytes.as_chunks::<4>();
     for block in blocks {

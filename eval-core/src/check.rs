@@ -259,8 +259,11 @@ fn variants_problem(
     let Some(names) = whole(names, &config.variant_names) else {
         return Some("its variants do not exist");
     };
-    let last = (variants.values.0 as usize).saturating_add(names.len());
-    if last > config.strings.len() || !names.iter().all(|&name| config.strings.holds(name)) {
+    let values = Span { start: variants.values, len: u32::from(variants.len) };
+    let Some(values) = whole(values, &config.variant_values) else {
+        return Some("its variants' values do not exist");
+    };
+    if !names.iter().chain(values).all(|&text| config.strings.holds(text)) {
         return Some("a variant's name or value does not exist");
     }
     named.iter().any(|&at| at >= variants.len).then_some("it names a variant that it does not have")

@@ -9,7 +9,7 @@ use crate::targeting::{Comparison, Node, NodeId, Operands, Operator, compare, ha
 
 impl Request<'_> {
     /// Whether a condition is true of the request.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn holds<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
         if T::LISTENS || self.memo.is_none() {
             return self.work_out(id, trace);
@@ -24,7 +24,7 @@ impl Request<'_> {
         holds
     }
 
-    #[inline]
+    #[inline(always)]
     fn work_out<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
         let config = self.config;
         match config.comparisons.get(id.0 as usize) {
@@ -33,41 +33,53 @@ impl Request<'_> {
         }
     }
 
+    #[inline(never)]
     fn inner_node<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
         let config = self.config;
-        match config.nodes.get((id.0 as usize).saturating_sub(config.comparisons.len())) {
-            Some(Node::All(children)) => children
-                .of(&config.children)
-                .iter()
-                .all(|&child| child < id && self.holds(child, trace)),
-            Some(Node::Any(children)) => children
-                .of(&config.children)
-                .iter()
-                .any(|&child| child < id && self.holds(child, trace)),
-            Some(Node::Not(child)) => *child < id && !self.holds(*child, trace),
-            Some(Node::Segment(segment)) => self.segment(id, segment.0, trace),
-            Some(Node::Never) | None => false,
+        // All until one is false, or any until one is true. What is wrong with the order of nodes counts as false.
+        let (children, decisive) =
+            match config.nodes.get((id.0 as usize).saturating_sub(config.comparisons.len())) {
+                Some(Node::All(children)) => (children.of(&config.children), false),
+                Some(Node::Any(children)) => (children.of(&config.children), true),
+                Some(Node::Not(child)) => return *child < id && !self.child(*child, trace),
+                Some(Node::Segment(segment)) => return self.segment(id, segment.0, trace),
+                Some(Node::Never) | None => return false,
+            };
+        for &child in children {
+            if (child < id && self.holds(child, trace)) == decisive {
+                return decisive;
+            }
         }
+        !decisive
     }
 
-    #[inline]
+    /// [`Request::holds`], once in the program for all who need it rarely.
+    #[inline(never)]
+    fn child<T: Trace>(&mut self, id: NodeId, trace: &mut T) -> bool {
+        self.holds(id, trace)
+    }
+
+    #[inline(always)]
     fn comparison<T: Trace>(&self, comparison: &Comparison, trace: &mut T) -> bool {
         let config = self.config;
         let attribute = config.attributes.get(comparison.attribute.0 as usize);
         let value = attribute.and_then(|name| self.context.value_of(name, &config.strings));
-        let operator = Operator::from_code(comparison.op);
-        let matched = match (operator, value) {
+        let matched = match value {
             // What nearly every comparison is, without the way through all others.
-            (Some(Operator::Eq | Operator::In), Some(AttributeValue::String(text))) => {
+            Some(AttributeValue::String(text))
+                if comparison.op == Operator::In as u8 || comparison.op == Operator::Eq as u8 =>
+            {
                 has_text(comparison.texts.of(&config.texts), &config.strings, text)
             }
-            (Some(operator), Some(value)) => self.compare(operator, value, comparison),
-            _ => false,
+            Some(value) => self.compare(value, comparison),
+            None => false,
         };
         if let Some(attribute) = attribute {
             trace.record(|| Step::Comparison {
                 attribute: self.name(attribute.id).to_owned(),
-                op: operator.map_or("unknown", Operator::as_str).to_owned(),
+                op: Operator::from_code(comparison.op)
+                    .map_or("unknown", Operator::as_str)
+                    .to_owned(),
                 present: value.is_some(),
                 matched,
             });
@@ -76,12 +88,8 @@ impl Request<'_> {
     }
 
     #[inline(never)]
-    fn compare(
-        &self,
-        operator: Operator,
-        value: &AttributeValue<'_>,
-        comparison: &Comparison,
-    ) -> bool {
+    fn compare(&self, value: &AttributeValue<'_>, comparison: &Comparison) -> bool {
+        let Some(operator) = Operator::from_code(comparison.op) else { return false };
         let config = self.config;
         let operands = Operands {
             strings: &config.strings,
@@ -113,7 +121,7 @@ impl Request<'_> {
         } else {
             segment
                 .condition
-                .is_some_and(|condition| condition < node && self.holds(condition, trace))
+                .is_some_and(|condition| condition < node && self.child(condition, trace))
         };
         trace.record(|| Step::Segment { segment: self.name(segment.key).to_owned(), matched });
         matched

@@ -82,30 +82,27 @@ impl Maybe {
     }
 }
 
-/// The answers of an experiment or flag. Lists of names that several share are kept once.
+/// The answers of an experiment or flag. Lists that several share are kept once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Variants {
     /// Start of their names in [`CompiledConfig::variant_names`].
     pub(crate) names: u32,
-    /// The first one's value, serialized JSON; the others' follow it.
-    pub(crate) values: StringId,
+    /// Start of their values in [`CompiledConfig::variant_values`].
+    pub(crate) values: u32,
     pub(crate) len: u16,
 }
 
-/// One answer of an experiment or flag.
+/// One answer of an experiment or flag: its places in [`CompiledConfig::variant_names`] and
+/// [`CompiledConfig::variant_values`], which are looked up when somebody reads them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Variant {
-    pub(crate) name: StringId,
-    pub(crate) value: StringId,
+    name: u32,
+    value: u32,
 }
 
 impl Variant {
     /// What an index leads to that no variant has.
-    pub(crate) const NONE: Self = Self { name: StringId(u32::MAX), value: StringId(u32::MAX) };
-
-    pub(crate) fn existing(self) -> Option<Self> {
-        (self != Self::NONE).then_some(self)
-    }
+    pub(crate) const NONE: Self = Self { name: u32::MAX, value: u32::MAX };
 }
 
 /// A randomisation space.
@@ -343,6 +340,8 @@ pub struct CompiledConfig<'b> {
     pub(crate) listed_variants: Vec<u16>,
     pub(crate) extras: Vec<Extras>,
     pub(crate) variant_names: Vec<StringId>,
+    /// Serialized JSON.
+    pub(crate) variant_values: Vec<StringId>,
     pub(crate) experiments: Vec<Experiment>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) flags: Vec<Flag>,
@@ -456,9 +455,8 @@ impl CompiledConfig<'_> {
             Target::Flag(id) => self.flags.get(id as usize)?.variants,
             Target::Experiment(id) => self.experiments.get(id as usize)?.variants,
         };
-        let rows = (0..variants.len).map(|at| self.variant(variants, at));
-        rows.filter_map(Variant::existing)
-            .map(|row| (self.strings.get(row.name), self.strings.get(row.value)))
+        let rows = (0..variants.len).map(|at| variants.at(at));
+        rows.filter_map(|row| Some((self.variant_name(row)?, self.variant_value(row)?)))
             .find(|(name, _)| *name == variant)
     }
 
@@ -491,15 +489,22 @@ impl CompiledConfig<'_> {
         Span { start: variants.names, len: u32::from(variants.len) }.of(&self.variant_names)
     }
 
+    /// Name of a variant.
     #[inline]
-    pub(crate) fn variant(&self, variants: Variants, at: u16) -> Variant {
-        let name = (variants.names as usize).wrapping_add(usize::from(at));
-        match self.variant_names.get(name) {
-            Some(&name) if at < variants.len => {
-                Variant { name, value: StringId(variants.values.0.wrapping_add(u32::from(at))) }
-            }
-            _ => Variant::NONE,
-        }
+    pub(crate) fn variant_name(&self, variant: Variant) -> Option<&str> {
+        Some(self.strings.get(*self.variant_names.get(variant.name as usize)?))
+    }
+
+    /// Value of a variant, serialized JSON.
+    #[inline]
+    pub(crate) fn variant_value(&self, variant: Variant) -> Option<&str> {
+        Some(self.strings.get(*self.variant_values.get(variant.value as usize)?))
+    }
+
+    /// The bytes of [`CompiledConfig::variant_value`].
+    #[inline]
+    pub(crate) fn variant_value_bytes(&self, variant: Variant) -> Option<&[u8]> {
+        Some(self.strings.bytes(*self.variant_values.get(variant.value as usize)?))
     }
 
     /// Position of a fingerprint in a sorted list.
@@ -508,6 +513,20 @@ impl CompiledConfig<'_> {
         let end = start.checked_add((list.len as usize).checked_mul(16)?)?;
         let (entries, _) = self.fingerprints.get(start..end)?.as_chunks::<16>();
         entries.binary_search(wanted).ok()
+    }
+}
+
+impl Variants {
+    /// The variant at a position.
+    #[inline]
+    pub(crate) fn at(self, at: u16) -> Variant {
+        if at >= self.len {
+            return Variant::NONE;
+        }
+        Variant {
+            name: self.names.wrapping_add(u32::from(at)),
+            value: self.values.wrapping_add(u32::from(at)),
+        }
     }
 }
 

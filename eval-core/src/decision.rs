@@ -322,19 +322,19 @@ impl<'c> Decision<'c> {
     /// The variant that is served. `None` leaves the caller with its default.
     #[inline]
     pub fn variant(&self) -> Option<&'c str> {
-        Some(self.config?.strings.get(self.variant.existing()?.name))
+        self.config?.variant_name(self.variant)
     }
 
     /// The variant's value as serialized JSON.
     #[inline]
     pub fn value(&self) -> Option<&'c str> {
-        Some(self.config?.strings.get(self.variant.existing()?.value))
+        self.config?.variant_value(self.variant)
     }
 
     /// The bytes of [`Decision::value`], for writing them into an answer: unlike the text, they are found without being read.
     #[inline]
     pub fn value_bytes(&self) -> Option<&'c [u8]> {
-        Some(self.config?.strings.bytes(self.variant.existing()?.value))
+        self.config?.variant_value_bytes(self.variant)
     }
 
     /// Why.
@@ -362,7 +362,7 @@ impl<'c> Decision<'c> {
         let experiment = self.part?;
         Some(Exposure {
             experiment: config.strings.get(experiment.key),
-            variant: config.strings.get(self.variant.name),
+            variant: config.variant_name(self.variant).unwrap_or_default(),
             unit_type: config
                 .unit_types
                 .get(usize::from(experiment.unit_type.0))

@@ -53,13 +53,20 @@ impl<'c> Request<'c> {
     }
 
     /// Decides one key. Allocates nothing, but for values of attributes that the comparison itself must take apart.
+    #[inline]
     pub fn evaluate(&mut self, key: &str) -> Decision<'c> {
         let mut answer = Decision::NOT_FOUND;
+        self.evaluate_into(key, &mut answer);
+        answer
+    }
+
+    /// Writes the answer where the caller has it: it is too large to be handed on.
+    #[inline(never)]
+    fn evaluate_into(&mut self, key: &str, answer: &mut Decision<'c>) {
         self.budget = PREREQUISITE_BUDGET;
         if let Some(entry) = self.find(key) {
-            self.decide_entry(entry, &mut answer, &mut NoTrace);
+            self.decide_entry(entry, answer, &mut NoTrace);
         }
-        answer
     }
 
     /// Decides every key, in the order of the keys. What experiments share is worked out once.
@@ -119,10 +126,15 @@ impl<'c> Request<'c> {
     #[inline(always)]
     pub(crate) fn find(&self, key: &str) -> Option<Entry> {
         let config = self.config;
-        config.index.find(key.as_bytes(), |at| {
-            let entry = config.entries.get(at as usize)?;
-            same(config.strings.bytes(entry.key), key.as_bytes()).then_some(*entry)
-        })
+        let mut search = config.index.search(key.as_bytes());
+        while let Some(at) = config.index.candidate(&mut search) {
+            if let Some(entry) = config.entries.get(at as usize)
+                && same(config.strings.bytes(entry.key), key.as_bytes())
+            {
+                return Some(*entry);
+            }
+        }
+        None
     }
 
     pub(crate) fn name(&self, id: StringId) -> &'c str {
@@ -158,7 +170,7 @@ impl<'c> Request<'c> {
     }
 
     pub(crate) fn variant_name(&self, variants: Variants, at: u16) -> Option<&'c str> {
-        self.config.variant(variants, at).existing().map(|variant| self.name(variant.name))
+        self.config.variant_name(variants.at(at))
     }
 
     pub(crate) fn unit_type_name(&self, id: UnitTypeId) -> &'c str {

@@ -49,7 +49,7 @@ pub(crate) struct Asked<'c> {
 impl<'c> Asked<'c> {
     #[inline(always)]
     fn answer(self, answer: &mut Decision<'c>, outcome: Outcome, unit: Unit<'c>) {
-        let variant = self.config.variant(self.experiment.variants, outcome.variant);
+        let variant = self.experiment.variants.at(outcome.variant);
         let enrolled = outcome.choice == Choice::Enrolled && variant != Variant::NONE;
         *answer = Decision {
             config: Some(self.config),

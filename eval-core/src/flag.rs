@@ -22,7 +22,7 @@ impl<'c> Request<'c> {
         });
         let config = self.config;
         let serve = |answer: &mut Decision<'c>, variant, why| {
-            let variant = config.variant(flag.variants, variant);
+            let variant = flag.variants.at(variant);
             *answer = Decision { config: Some(config), key, variant, why, ..Decision::NOT_FOUND };
         };
         // 2. The kill switch.

@@ -39,25 +39,34 @@ impl KeyIndex {
         Self { places, position_mask }
     }
 
-    /// What `take` makes of the position of a key, of the first position with the key's hash of which it makes something.
+    /// Begins to look for a key.
     #[inline(always)]
-    pub(crate) fn find<T>(&self, key: &[u8], take: impl Fn(u32) -> Option<T>) -> Option<T> {
+    pub(crate) fn search(&self, key: &[u8]) -> Search {
         let hash = hash(key);
-        let tag = tag(hash, self.position_mask);
-        let mut place = start(hash, self.places.len());
+        Search { tag: tag(hash, self.position_mask), place: start(hash, self.places.len()) }
+    }
+
+    /// The next position whose key may be the wanted one.
+    #[inline(always)]
+    pub(crate) fn candidate(&self, search: &mut Search) -> Option<u32> {
         loop {
-            let found = *self.places.get(place)?;
+            let found = *self.places.get(search.place)?;
             if found == FREE {
                 return None;
             }
-            if found & !self.position_mask == tag
-                && let Some(entry) = take(found & self.position_mask)
-            {
-                return Some(entry);
+            search.place = next(search.place, self.places.len());
+            if found & !self.position_mask == search.tag {
+                return Some(found & self.position_mask);
             }
-            place = next(place, self.places.len());
         }
     }
+}
+
+/// Where looking for a key has come to.
+#[derive(Debug)]
+pub(crate) struct Search {
+    tag: u32,
+    place: usize,
 }
 
 /// Mixes eight bytes at a time. Who chooses the keys of a config has no reason to make them collide.
@@ -101,14 +110,17 @@ mod tests {
     fn every_key_is_found_at_its_position_and_others_are_not() {
         let keys: Vec<String> = (0..5000).map(|i| format!("key-{i}")).collect();
         let index = KeyIndex::new(keys.iter().map(String::as_bytes));
-        let find =
-            |key: &str| index.find(key.as_bytes(), |at| (keys[at as usize] == key).then_some(at));
+        let find = |key: &str| {
+            let mut search = index.search(key.as_bytes());
+            std::iter::from_fn(|| index.candidate(&mut search)).find(|&at| keys[at as usize] == key)
+        };
         for (i, key) in keys.iter().enumerate() {
             assert_eq!(find(key), u32::try_from(i).ok());
         }
         assert_eq!(find("key-5000"), None);
-        assert_eq!(KeyIndex::new([].into_iter()).find(b"a", Some), None);
-        assert_eq!(KeyIndex::default().find(b"a", Some), None);
+        for empty in [KeyIndex::new([].into_iter()), KeyIndex::default()] {
+            assert_eq!(empty.candidate(&mut empty.search(b"a")), None);
+        }
     }
 
     #[test]

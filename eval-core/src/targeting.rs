@@ -310,12 +310,16 @@ fn equals(literal: &LiteralRow, value: &AttributeValue<'_>) -> bool {
     }
 }
 
+#[inline(never)]
+fn is_listed(words: &[Word], strings: &StringTable<'_>, text: &str) -> bool {
+    words.binary_search_by(|word| strings.bytes(word.id).cmp(text.as_bytes())).is_ok()
+}
+
 /// Whether a text is one of some words.
 #[inline(always)]
 pub(crate) fn has_text(words: &[Word], strings: &StringTable<'_>, text: &str) -> bool {
     if words.len() > MAX_SCANNED {
-        let by_text = |word: &Word| strings.bytes(word.id).cmp(text.as_bytes());
-        return words.binary_search_by(by_text).is_ok();
+        return is_listed(words, strings, text);
     }
     let head = head(text.as_bytes());
     for word in words {

@@ -69,7 +69,7 @@ impl<'c> Request<'c> {
         with_slice_text(unit, |_| unit)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bucket(&mut self, salt: SaltState, unit_type: UnitTypeId, unit: Unit<'c>) -> u16 {
         match unit.slice {
             None => self.bucket_of(salt, unit_type, unit.id),
@@ -79,7 +79,7 @@ impl<'c> Request<'c> {
     }
 
     /// Bucket of a plain unit id, by its prepared form where a request keeps one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bucket_of(&mut self, salt: SaltState, unit_type: UnitTypeId, id: &str) -> u16 {
         match self.memo.as_ref().and_then(|memo| memo.unit(unit_type)) {
             Some((_, prepared)) => salt.bucket_prepared(prepared),

@@ -60,8 +60,10 @@ fn every_truncation_and_every_flipped_bit_is_refused() {
 #[test]
 fn other_formats_are_named() {
     let mut newer = sample();
-    newer[4] = 2;
-    assert_eq!(blob::decode(&newer).unwrap_err(), DecodeError::UnknownFormat { found: 2 });
+    for found in [0, FORMAT_VERSION + 1] {
+        newer[4..6].copy_from_slice(&found.to_le_bytes());
+        assert_eq!(blob::decode(&newer).unwrap_err(), DecodeError::UnknownFormat { found });
+    }
     assert_eq!(blob::decode(b"{\"json\":true}").unwrap_err(), DecodeError::Magic);
     assert!(matches!(blob::decode(b""), Err(DecodeError::Truncated { .. })));
 }
@@ -88,7 +90,7 @@ fn a_body_of_nonsense_never_panics_and_damaged_entries_are_inactive() {
                 _ => body.truncate(at.max(1)),
             }
         }
-        let damaged = blob::frame(&source.environment, 1, 1, &body);
+        let damaged = blob::frame(FORMAT_VERSION, &source.environment, 1, 1, &body);
         let Ok((_, config)) = blob::decode(&damaged) else { continue };
         n_decoded += 1;
         for _ in 0..5 {

@@ -153,12 +153,12 @@ fn a_damaged_section_of_routes_is_refused_and_never_panics() {
         for value in [0, 1, 0x7f, 0x80, 0xff] {
             let mut damaged = body.to_vec();
             damaged[at] = value;
-            let framed = blob::frame(compiled.environment(), 1, 0, &damaged);
+            let framed = blob::frame(blob::FORMAT_VERSION, compiled.environment(), 1, 0, &damaged);
             if let Ok((_, read)) = blob::decode(&framed) {
                 read.routes().matching("a.example", &RequestPath::parse("/a/b").unwrap());
             }
         }
-        let framed = blob::frame(compiled.environment(), 1, 0, &body[..at]);
+        let framed = blob::frame(blob::FORMAT_VERSION, compiled.environment(), 1, 0, &body[..at]);
         assert!(blob::decode(&framed).is_err());
     }
 }

@@ -63,9 +63,10 @@ impl Publisher {
         };
         plan.generation = 1 + loaded.highest.max(highest);
         plan.created_at = Timestamp::now();
-        let (_, body) = blob::verify(&archived).map_err(anyhow::Error::from)?;
+        let (header, body) = blob::verify(&archived).map_err(anyhow::Error::from)?;
         let made_at = plan.created_at.as_millisecond();
-        let blob = blob::frame(environment_id, plan.generation, made_at, body);
+        let format = header.format_version;
+        let blob = blob::frame(format, environment_id, plan.generation, made_at, body);
         Ok(Made {
             prepared: make::prepare(blob, &plan, self.signer().await?),
             content,

@@ -51,8 +51,13 @@ fn damage_entry(good: &[u8]) -> Option<Vec<u8>> {
     (0..body.len() * 8).find_map(|bit| {
         let mut body = body.to_vec();
         *body.get_mut(bit / 8)? ^= 1 << (bit % 8);
-        let damaged =
-            blob::frame(&header.environment, header.generation, header.created_at_ms, &body);
+        let damaged = blob::frame(
+            header.format_version,
+            &header.environment,
+            header.generation,
+            header.created_at_ms,
+            &body,
+        );
         let (_, config) = blob::decode(&damaged).ok()?;
         let is_one = matches!(config.faults(), [fault] if fault.entry.starts_with("experiment `"));
         (is_one && decisions(&config) == expected).then_some(damaged)

@@ -103,15 +103,26 @@ pub fn open(token: &str, key: &SigningKey, now_ms: i64) -> Result<Opened, TokenE
     let signed = signed.ok_or(TokenError::Invalid)?;
     let payload_len = key.open(&signed).ok_or(TokenError::Invalid)?.len();
     let opened = Opened { signed, payload_len };
-    let decided_at_ms =
-        read(opened.payload(), "", now_ms, &mut Vec::new(), |event| event.decided_at_ms)
-            .ok_or(TokenError::Invalid)?;
+    let (decided_at_ms, is_whole) = read(opened.payload(), "", now_ms, &mut Vec::new(), |event| {
+        (event.decided_at_ms, event.attributes_json.is_empty() || is_object(event.attributes_json))
+    })
+    .ok_or(TokenError::Invalid)?;
+    if !is_whole {
+        return Err(TokenError::Invalid);
+    }
     let age = now_ms.div_euclid(WINDOW_MS).saturating_sub(decided_at_ms.div_euclid(WINDOW_MS));
     if (-MAX_AHEAD_WINDOWS..=MAX_AGE_WINDOWS).contains(&age) {
         Ok(opened)
     } else {
         Err(TokenError::Expired)
     }
+}
+
+/// Whether a text is a JSON object in one line, as it is written into an event.
+fn is_object(json: &str) -> bool {
+    json.starts_with('{')
+        && !json.contains('\n')
+        && serde_json::from_str::<serde::de::IgnoredAny>(json).is_ok()
 }
 
 impl Opened {
@@ -258,9 +269,18 @@ mod tests {
     }
 
     #[test]
+    fn attributes_that_would_break_the_event_are_refused() {
+        for attributes_json in ["[1]", "{\"a\":1", "{\"a\":1}x", "{\"a\":\n1}", "x"] {
+            let token = seal(&ExposureEvent { attributes_json, ..event("u-1") }, &key());
+            let opened = open(&token, &key(), NOW_MS);
+            assert_eq!(opened.err(), Some(TokenError::Invalid), "{attributes_json}");
+        }
+    }
+
+    #[test]
     fn the_largest_exposure_fits_into_a_token() {
         let long = "x".repeat(256);
-        let attributes = "y".repeat(5 * 256 * 6);
+        let attributes = format!(r#"{{"a":"{}"}}"#, "y".repeat(5 * 256 * 6));
         let units: Vec<(&str, &str)> = vec![(&long, &long); 20];
         let largest = ExposureEvent {
             units: &units,

@@ -18,7 +18,9 @@ pub(crate) fn blob(input: &[u8]) {
     // The header repeats the environment, with which the body begins: its length and its bytes.
     let name = input.split_first().and_then(|(&len, rest)| rest.get(..usize::from(len)));
     let name = name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
-    decode_and_decide(&blob::frame(name, 1, 1, input));
+    for format_version in 1..=blob::FORMAT_VERSION {
+        decode_and_decide(&blob::frame(format_version, name, 1, 1, input));
+    }
 }
 
 fn decode_and_decide(bytes: &[u8]) {

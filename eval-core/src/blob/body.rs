@@ -1,6 +1,9 @@
 //! The body: every table of a config, the large ones as columns.
+//!
+//! Format 2 is format 1 and, after its tables, the table of the variants' values: a value that several variants have is kept once,
+//! and values stand in the text in the order that compresses best.
 
-use crate::blob::columns::{Ascending, Bytes, Expected, Numbers, SaltStates};
+use crate::blob::columns::{Ascending, Bytes, Expected, Fresh, Numbers, SaltStates};
 use crate::blob::conditions::{Comparisons, Nodes};
 use crate::blob::rows::{Entries, Experiments, Flags, Holdouts, Layers, Rules};
 use crate::blob::{client_marks, routes, sections};
@@ -108,6 +111,7 @@ pub(super) fn ids<'b>(ids: impl Iterator<Item = StringId>) -> Ascending<'b> {
     Ascending::of(ids.map(|id| id.0))
 }
 
+/// Writes the newest format.
 pub(super) fn write(config: &CompiledConfig<'_>) -> Vec<u8> {
     let body = Body {
         environment: &config.environment,
@@ -147,7 +151,8 @@ pub(super) fn write(config: &CompiledConfig<'_>) -> Vec<u8> {
         entries: Entries::of(config),
     };
     // Writing numbers and strings to memory cannot fail; an empty body would be refused by every reader.
-    let mut bytes = postcard::to_allocvec(&body).unwrap_or_default();
+    let values = Fresh::of(config.variant_values.iter().map(|id| id.0), u32::MAX);
+    let mut bytes = postcard::to_allocvec(&(body, values)).unwrap_or_default();
     sections::write(
         &mut bytes,
         sections::SERVER_ONLY,
@@ -162,9 +167,22 @@ pub(super) fn write(config: &CompiledConfig<'_>) -> Vec<u8> {
     bytes
 }
 
-pub(super) fn read(bytes: &[u8]) -> Result<CompiledConfig<'_>, String> {
+pub(super) fn read(bytes: &[u8], format_version: u16) -> Result<CompiledConfig<'_>, String> {
     let (body, rest) =
         postcard::take_from_bytes::<Body<'_>>(bytes).map_err(|error| error.to_string())?;
+    let mut variant_values = Vec::new();
+    let rest = if format_version == 1 {
+        // The values of an experiment or flag were strings that followed each other.
+        let n_strings = body.n_strings.min(u32::try_from(body.text.len()).unwrap_or(u32::MAX));
+        variant_values.extend((0..n_strings).map(StringId));
+        rest
+    } else {
+        let (values, rest) =
+            postcard::take_from_bytes::<Fresh<'_>>(rest).map_err(|error| error.to_string())?;
+        variant_values.reserve_exact(values.len());
+        variant_values.extend(values.iter(u32::MAX).map(StringId));
+        rest
+    };
     let mut route_faults = Vec::new();
     let mut route_table = RouteTable::default();
     let (mut server_only, mut at_edge) = (Vec::new(), None);
@@ -209,6 +227,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<CompiledConfig<'_>, String> {
         listed_variants: body.listed_variants.iter().map(low_half).collect(),
         extras: body.extras,
         variant_names,
+        variant_values,
         experiments: body.experiments.rows(n_comparisons)?,
         rules: body.rules.rows(n_comparisons),
         flags: body.flags.rows(),

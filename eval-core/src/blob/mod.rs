@@ -5,7 +5,7 @@
 //! | bytes | header field |
 //! | --- | --- |
 //! | 0..4 | magic, `SRTN` |
-//! | 4..6 | format version, little endian, [`FORMAT_VERSION`] |
+//! | 4..6 | format version, little endian, 1 to [`FORMAT_VERSION`] |
 //! | 6..7 | length of the environment id |
 //! | 7..8 | reserved, 0 |
 //! | 8..72 | environment id, padded with zeros |
@@ -31,8 +31,8 @@ use xxhash_rust::xxh3::Xxh3;
 /// First bytes of every blob.
 pub const MAGIC: [u8; 4] = *b"SRTN";
 
-/// Version of the format that this build writes and reads.
-pub const FORMAT_VERSION: u16 = 1;
+/// Version of the format that this build writes. It reads all before it, too.
+pub const FORMAT_VERSION: u16 = 2;
 
 /// Length of the header in bytes.
 pub const HEADER_BYTES: usize = 104;
@@ -62,7 +62,7 @@ pub enum DecodeError {
     #[error("not a config blob: the magic bytes are missing")]
     Magic,
     /// A format that this build does not read.
-    #[error("format version {found} is not known; this build reads {FORMAT_VERSION}")]
+    #[error("format version {found} is not known; this build reads 1 to {FORMAT_VERSION}")]
     UnknownFormat {
         /// The version.
         found: u16,
@@ -100,7 +100,7 @@ impl Header {
             return Err(if start_of_magic { truncated() } else { DecodeError::Magic });
         }
         let format_version = u16::from_le_bytes(array(bytes, 4).ok_or_else(truncated)?);
-        if format_version != FORMAT_VERSION {
+        if !(1..=FORMAT_VERSION).contains(&format_version) {
             return Err(DecodeError::UnknownFormat { found: format_version });
         }
         if bytes.len() < HEADER_BYTES {
@@ -140,16 +140,22 @@ fn checksum(header: &[u8], body: &[u8]) -> u64 {
 /// Encodes a config. Equal configs give equal bodies.
 pub fn encode(config: &CompiledConfig<'_>, generation: u64, created_at_ms: i64) -> Vec<u8> {
     let body = body::write(config);
-    frame(config.environment(), generation, created_at_ms, &body)
+    frame(FORMAT_VERSION, config.environment(), generation, created_at_ms, &body)
 }
 
-/// Puts a header before a body: publishing an archived body again under a new generation.
-pub fn frame(environment: &str, generation: u64, created_at_ms: i64, body: &[u8]) -> Vec<u8> {
+/// Puts a header before a body: publishing an archived body again under a new generation, in the format that it has.
+pub fn frame(
+    format_version: u16,
+    environment: &str,
+    generation: u64,
+    created_at_ms: i64,
+    body: &[u8],
+) -> Vec<u8> {
     let name = environment.as_bytes();
     let name = name.get(..name.len().min(MAX_ENVIRONMENT_BYTES)).unwrap_or_default();
     let mut bytes = Vec::with_capacity(HEADER_BYTES.saturating_add(body.len()));
     bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
+    bytes.extend_from_slice(&format_version.to_le_bytes());
     bytes.push(u8::try_from(name.len()).unwrap_or(0));
     bytes.push(0);
     bytes.extend_from_slice(name);
@@ -184,7 +190,7 @@ pub fn verify(bytes: &[u8]) -> Result<(Header, &[u8]), DecodeError> {
 /// [`CompiledConfig::faults`]; all others work.
 pub fn decode(bytes: &[u8]) -> Result<(Header, CompiledConfig<'_>), DecodeError> {
     let (header, body) = verify(bytes)?;
-    let config = body::read(body).map_err(DecodeError::Malformed)?;
+    let config = body::read(body, header.format_version).map_err(DecodeError::Malformed)?;
     if config.environment() != header.environment {
         return Err(DecodeError::Malformed("header and body name different environments".into()));
     }

@@ -89,7 +89,7 @@ impl Holdouts<'_> {
     }
 }
 
-/// The answers of experiments or of flags.
+/// The answers of experiments or of flags. The values are stretches of the table of values, in format 1 of the strings.
 #[derive(Serialize, Deserialize)]
 struct VariantLists<'b> {
     #[serde(borrow)]
@@ -99,7 +99,7 @@ struct VariantLists<'b> {
 
 impl VariantLists<'_> {
     fn of(rows: impl Iterator<Item = Variants> + Clone) -> Self {
-        let values = |row: Variants| Span { start: row.values.0, len: u32::from(row.len) };
+        let values = |row: Variants| Span { start: row.values, len: u32::from(row.len) };
         Self {
             names: Numbers::of(rows.clone().map(|row| row.names)),
             values: Spans::of(rows.map(values)),
@@ -109,7 +109,7 @@ impl VariantLists<'_> {
     fn iter(&self) -> impl Iterator<Item = Variants> {
         self.names.iter().zip(self.values.iter()).map(|(names, values)| Variants {
             names,
-            values: StringId(values.start),
+            values: values.start,
             // A list that is too long for its number is damaged: without any it is found to be.
             len: u16::try_from(values.len).unwrap_or(0),
         })

@@ -240,13 +240,15 @@ impl<'s, 'b> Builder<'s, 'b> {
             .iter()
             .map(|&name| self.strings.intern(config.strings.get(name)))
             .collect();
-        let value = |at: u16| match config.variant(variants, at).existing() {
-            Some(variant) if served.contains(&at) => config.strings.get(variant.value).to_owned(),
-            _ => String::new(),
-        };
+        let values = (0..variants.len)
+            .map(|at| match config.variant_value(variants.at(at)) {
+                Some(value) if served.contains(&at) => self.strings.intern(value),
+                _ => self.strings.intern(""),
+            })
+            .collect();
         Variants {
             names: self.variants.names(names),
-            values: self.variants.values((0..variants.len).map(value).collect(), &mut self.strings),
+            values: self.variants.values(values),
             len: variants.len,
         }
     }
@@ -390,6 +392,7 @@ impl<'s, 'b> Builder<'s, 'b> {
         made.attributes = words(self.conditions.attributes);
         made.texts = words(self.conditions.texts);
         made.variant_names = self.variants.names;
+        made.variant_values = self.variants.values;
         made.nodes = self.conditions.nodes;
         made.children = self.conditions.children;
         made.comparisons = self.conditions.comparisons;

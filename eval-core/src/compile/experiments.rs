@@ -1,7 +1,7 @@
 //! Experiments and their variants.
 
 use crate::bucket::SaltState;
-use crate::compile::intern::{index, values_of};
+use crate::compile::intern::index;
 use crate::compile::{CompileError, Compiler};
 use crate::config::{Experiment, Extras, Layer, LayerId, Maybe, Switchback, Variants, Window};
 use crate::source::{
@@ -157,11 +157,9 @@ impl Compiler<'_> {
             }
         }
         let names = variants.iter().map(|variant| self.strings.intern(&variant.key)).collect();
-        Ok(Variants {
-            names: self.variants.names(names),
-            values: self.variants.values(values_of(variants), &mut self.strings),
-            len,
-        })
+        let values = variants.iter().map(|variant| self.strings.intern(&variant.value)).collect();
+        let (names, values) = (self.variants.names(names), self.variants.values(values));
+        Ok(Variants { names, values, len })
     }
 
     fn extras(&mut self, source: &ExperimentSource) -> Result<Option<u32>, CompileError> {

@@ -5,7 +5,7 @@ use crate::compile::CompileError;
 use crate::config::Span;
 use crate::fingerprint::Fingerprint;
 use crate::slots::{Run, SlotsError, SlotsId, runs_of};
-use crate::source::{BucketRange, VariantSource};
+use crate::source::BucketRange;
 use crate::strings::{SEPARATOR, StringId, StringTable};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -31,17 +31,11 @@ impl Strings {
         if let Some(&id) = self.ids.get(text) {
             return id;
         }
-        let id = self.append(text);
-        self.ids.insert(text.to_owned(), id);
-        id
-    }
-
-    /// Adds a string even if it is there already.
-    fn append(&mut self, text: &str) -> StringId {
         let id = StringId(index(self.starts.len()).saturating_sub(1));
         self.text.push_str(text);
         self.text.push(SEPARATOR);
         self.starts.push(index(self.text.len()));
+        self.ids.insert(text.to_owned(), id);
         id
     }
 
@@ -55,36 +49,34 @@ impl Strings {
 pub(crate) struct VariantLists {
     name_lists: BTreeMap<Vec<StringId>, u32>,
     pub(crate) names: Vec<StringId>,
-    value_lists: BTreeMap<Vec<String>, StringId>,
+    value_lists: BTreeMap<Vec<StringId>, u32>,
+    pub(crate) values: Vec<StringId>,
 }
 
 impl VariantLists {
     /// Start of a list of names.
     pub(crate) fn names(&mut self, list: Vec<StringId>) -> u32 {
-        if let Some(&start) = self.name_lists.get(&list) {
-            return start;
-        }
-        let start = index(self.names.len());
-        self.names.extend_from_slice(&list);
-        self.name_lists.insert(list, start);
-        start
+        start_of(list, &mut self.name_lists, &mut self.names)
     }
 
-    /// The first of a list of values; the others follow it.
-    pub(crate) fn values(&mut self, list: Vec<String>, strings: &mut Strings) -> StringId {
-        if let Some(&first) = self.value_lists.get(&list) {
-            return first;
-        }
-        let ids: Vec<StringId> = list.iter().map(|value| strings.append(value)).collect();
-        let first = ids.first().copied().unwrap_or_default();
-        self.value_lists.insert(list, first);
-        first
+    /// Start of a list of values.
+    pub(crate) fn values(&mut self, list: Vec<StringId>) -> u32 {
+        start_of(list, &mut self.value_lists, &mut self.values)
     }
 }
 
-/// Values of variants, in their order.
-pub(super) fn values_of(variants: &[VariantSource]) -> Vec<String> {
-    variants.iter().map(|variant| variant.value.clone()).collect()
+fn start_of(
+    list: Vec<StringId>,
+    known: &mut BTreeMap<Vec<StringId>, u32>,
+    table: &mut Vec<StringId>,
+) -> u32 {
+    if let Some(&start) = known.get(&list) {
+        return start;
+    }
+    let start = index(table.len());
+    table.extend_from_slice(&list);
+    known.insert(list, start);
+    start
 }
 
 /// Slot tables; equal ones are kept once.

@@ -159,8 +159,9 @@ impl<'s> Compiler<'s> {
         })
     }
 
-    /// Interns strings by sort: variant names, then keys, then values, each in the order in which tables name them. Neighbours
-    /// in a table are then neighbours in the text, which keeps the blob small once compressed.
+    /// Interns strings by sort: variant names and keys in the order in which tables name them, so that neighbours in a table are
+    /// neighbours in the text; then values in their own order, in which one begins as the one before it. Both keep the blob
+    /// small once compressed.
     fn strings_in_order(&mut self) {
         let strings = &mut self.strings;
         let experiments = &self.experiments;
@@ -181,8 +182,10 @@ impl<'s> Compiler<'s> {
         }
         let lists =
             experiments.iter().map(|e| &e.variants).chain(flags.iter().map(|f| &f.variants));
-        for list in lists {
-            self.variants.values(intern::values_of(list), strings);
+        let values: BTreeSet<&str> =
+            lists.flatten().map(|variant| variant.value.as_str()).collect();
+        for value in values {
+            strings.intern(value);
         }
     }
 
@@ -430,6 +433,7 @@ impl<'s> Compiler<'s> {
         config.runs = self.slots.runs;
         config.slots = self.slots.slots;
         config.variant_names = self.variants.names;
+        config.variant_values = self.variants.values;
         config.fingerprints = Cow::Owned(self.lists.fingerprints);
         config.listed_variants = self.lists.listed_variants;
         config.strings = self.strings.finish();

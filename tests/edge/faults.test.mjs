@@ -2,8 +2,10 @@
 // happens, requests are answered, from the last good config, else from the bundled one, else with the defaults.
 
 import assert from "node:assert/strict";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { eventually, post, readyz, scratch } from "./harness.mjs";
+import { eventually, post, readyz, scratch, serve } from "./harness.mjs";
 import { askAll, metric, readiness, variantsOf } from "./faults/asking.mjs";
 import { SHELLS } from "./faults/shells.mjs";
 import { FAULTS, STRANGER } from "./faults/table.mjs";
@@ -254,9 +256,20 @@ for (const [name, start] of Object.entries(SHELLS)) {
   });
 }
 
+// The Worker's part of this is in routing.test.mjs.
+test("native: a panic in routing passes the request on to the host's own origin", async (t) => {
+  const world = await makeWorld(t, KEY);
+  world.publish();
+  const origin = await serve(t, ({ url }) => [200, url]);
+  const edge = await SHELLS.native(t, world, { SORTITION_HOSTS: `*=${world.fixture.environment}@${origin}` });
+  for (const path of ["/page?a=1", "/page?trap=1", "/page?a=2"]) {
+    const answer = await fetch(edge.url + path);
+    assert.deepEqual([answer.status, await answer.text()], [200, path]);
+  }
+  assert.equal((await readyz(edge.url)).panics, 1);
+});
+
 test("native: a start without a store serves the copy of what was served last, unless it is damaged", async (t) => {
-  const { readFileSync, readdirSync, writeFileSync } = await import("node:fs");
-  const { join } = await import("node:path");
   const world = await makeWorld(t, KEY);
   world.publish();
   const bundled = world.copy();

@@ -184,7 +184,7 @@ fn repository() -> PathBuf {
 }
 
 /// The binary that was built with this test, or the one that `SORTITION_BIN` names.
-fn binary() -> anyhow::Result<PathBuf> {
+pub fn binary() -> anyhow::Result<PathBuf> {
     if let Some(path) = std::env::var_os("SORTITION_BIN") {
         return Ok(path.into());
     }

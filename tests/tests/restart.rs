@@ -28,6 +28,13 @@ async fn definitions_keys_events_and_results_outlive_a_restart() -> anyhow::Resu
         .await?;
     let id = experiment["id"].as_str().context("id")?;
     let decisions = evaluate(&calls, 0..40).await?;
+    let ready: Value = reqwest::get(format!("{}/readyz", before.edge)).await?.json().await?;
+    assert_eq!(
+        ready["public_keys"].as_array().map(Vec::len),
+        Some(1),
+        "the Worker checks signatures"
+    );
+    assert_eq!(ready["environments"][0]["key_id"], ready["public_keys"][0]);
     calls.results_when(id, |results| n_exposed(results) == 40).await?;
     // Acknowledged, and perhaps not yet in a file when the platform ends.
     let clicks: Vec<Value> = (0..40).map(|n| metric_event(&unit(n), "click", 1.0)).collect();

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use axum::Router;
 use axum::routing::get;
+use edge_worker::routing::{Hosts, RoutingConfig};
 use eval_core::source::{ConfigSource, ExperimentSource, ExperimentStatus, Literal};
 use eval_core::{CompiledConfig, Context, blob};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -97,6 +98,11 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
         .map_err(anyhow::Error::msg)?,
         config_cache: variable("SORTITION_CONFIG_CACHE").map(Into::into),
         bundled_config: variable("SORTITION_BUNDLED_CONFIG").map(Into::into),
+        routing: RoutingConfig {
+            hosts: Hosts::parse(&variable("SORTITION_HOSTS").unwrap_or_default())
+                .map_err(anyhow::Error::msg)?,
+            ..RoutingConfig::default()
+        },
         on_request: Some(|_, query| assert!(!query.contains("trap=1"), "asked to")),
         refresh_interval: Duration::from_millis(200),
         ..edge_worker::Settings::default()

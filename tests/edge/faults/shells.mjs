@@ -55,7 +55,7 @@ function wrongClock() {
   return clock;
 }
 
-async function native(t, world, { keys = world.key.publicKey, bundled, cache = "" } = {}) {
+async function native(t, world, { keys = world.key.publicKey, bundled, cache = "", ...settings } = {}) {
   const folder = scratch(t);
   const [skewFile, bundle] = [join(folder, "skew"), join(folder, "bundled")];
   if (bundled) writeFileSync(bundle, bundled);
@@ -65,6 +65,7 @@ async function native(t, world, { keys = world.key.publicKey, bundled, cache = "
     env: {
       ...process.env,
       ...settingsOf(world, keys),
+      ...settings,
       SORTITION_CONFIG_CACHE: cache,
       SORTITION_BUNDLED_CONFIG: bundled ? bundle : "",
       LD_PRELOAD: wrongClock(),

@@ -226,6 +226,29 @@ for (const [name, start] of Object.entries(SHELLS)) {
     });
   });
 
+  test(`${name}: a config that is refused again and again takes no memory, and neither do the answers meanwhile`, async (t) => {
+    const world = await makeWorld(t, KEY);
+    world.publish();
+    const edge = await start(t, world, { SORTITION_REFRESH_INTERVAL_MS: "1" });
+    const good = await askAll(edge, world.fixture);
+    world.publish();
+    world.spoil.blob = (bytes) => Buffer.concat([bytes.subarray(0, -1), Buffer.from([bytes.at(-1) ^ 1])]);
+    const refusals = async () => (await readiness(edge, world.fixture)).environment.loads_refused;
+    const untilRefused = async (n) => {
+      for (const end = Date.now() + PATIENCE_MS; (await refusals()) < n; ) {
+        assert.deepEqual((await askAll(edge, world.fixture)).decisions, good.decisions);
+        assert.ok(Date.now() < end, `waited in vain for ${n} refusals`);
+      }
+    };
+    await untilRefused(30);
+    const before = await edge.memoryBytes();
+    await untilRefused(130);
+    const grown = (await edge.memoryBytes()) - before;
+    t.diagnostic(`${await refusals()} refusals; memory grew by ${grown} bytes from ${before}`);
+    // Wasm's memory grows by pages of 64 KiB; a process's by what its allocator keeps.
+    assert.ok(grown <= (name === "worker" ? 256 * 1024 : 16 * 1024 * 1024), `memory grew by ${grown} bytes`);
+  });
+
   test(`${name}: keys rotate: edges with both go on, one with the old key alone keeps what it has and says so`, async (t) => {
     const [old, next] = [signingKey(1), signingKey(2)];
     const world = await makeWorld(t, old);

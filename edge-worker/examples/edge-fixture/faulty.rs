@@ -104,7 +104,9 @@ pub(crate) async fn serve() -> anyhow::Result<()> {
             ..RoutingConfig::default()
         },
         on_request: Some(|_, query| assert!(!query.contains("trap=1"), "asked to")),
-        refresh_interval: Duration::from_millis(200),
+        refresh_interval: Duration::from_millis(
+            variable("SORTITION_REFRESH_INTERVAL_MS").map_or(Ok(200), |text| text.parse())?,
+        ),
         ..edge_worker::Settings::default()
     };
     let recorder = PrometheusBuilder::new().install_recorder()?;

@@ -3,7 +3,7 @@
 
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -17,7 +17,7 @@ const settingsOf = (world, keys) => ({
   SORTITION_PUBLIC_KEYS: keys,
 });
 
-async function worker(t, world, { keys = world.key.publicKey, bundled } = {}) {
+async function worker(t, world, { keys = world.key.publicKey, bundled, ...settings } = {}) {
   let logs = "";
   let n_patched = 0;
   const replace = (text, found, replacement) =>
@@ -27,22 +27,25 @@ async function worker(t, world, { keys = world.key.publicKey, bundled } = {}) {
     });
   const { url } = await startWorker(t, {
     ...settingsOf(world, keys),
+    ...settings,
     bundled,
     onLog: (text) => (logs += text),
     patch: (path, text) => {
       // A pointer beyond the memory: reading the request then really traps.
       if (path === "edge_worker.js") return replace(text, /wasm\.answer\(ptr0, /, `wasm.answer(head.includes("trap=1") ? 0xfffffff0 : ptr0, `);
       if (path !== "index.js") return text;
+      text = replace(text, "initSync({ module: wasm });", "const { memory } = initSync({ module: wasm });");
       const skewed = `const rightNow = Date.now; let skew = 0; Date.now = () => rightNow() + skew;\n${text}`;
       return replace(
         skewed,
         "const head = readHead(request);",
-        `const set = /[?&]skew=(-?\\d+)/.exec(request.url); if (set) skew = Number(set[1]);\nconst head = readHead(request);`,
+        `const set = /[?&]skew=(-?\\d+)/.exec(request.url); if (set) skew = Number(set[1]);\nif (request.url.endsWith("?memory")) return new Response(String(memory.buffer.byteLength));\nconst head = readHead(request);`,
       );
     },
   });
-  if (n_patched !== 2) throw new Error(`${n_patched} of 2 places of the Worker were patched`);
-  return { name: "Worker", url, logs: () => logs, skew: async (ms) => (await fetch(`${url}/healthz?skew=${ms}`)).text() };
+  if (n_patched !== 3) throw new Error(`${n_patched} of 3 places of the Worker were patched`);
+  const memoryBytes = async () => Number(await (await fetch(`${url}/healthz?memory`)).text()); // of Wasm
+  return { name: "Worker", url, memoryBytes, logs: () => logs, skew: async (ms) => (await fetch(`${url}/healthz?skew=${ms}`)).text() };
 }
 
 let clock;
@@ -89,6 +92,7 @@ async function native(t, world, { keys = world.key.publicKey, bundled, cache = "
     url,
     stop,
     logs: () => logs,
+    memoryBytes: async () => 1024 * Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))[1]),
     metrics: async () => (await fetch(metrics)).text(),
     skew: async (ms) => writeFileSync(skewFile, String(ms)),
   };

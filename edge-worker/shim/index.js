@@ -6,14 +6,17 @@
 
 import bundled from "./bundled.bin";
 import wasm from "./edge_worker_bg.wasm";
-import { __wbg_reset_state, answer, background, consume, forward, initSync, start } from "./edge_worker.js";
+import { __wbg_reset_state, answer, background, consume, forward, freshen, initSync, start } from "./edge_worker.js";
 import { loadOrFallBack, keepCopies } from "./copies.js";
 import { passOn, route } from "./routing.js";
+import { stream } from "./stream.js";
 
 initSync({ module: wasm });
 
 const ANSWER = 0;
 const LOAD = 1;
+const FRESHEN = 3;
+const STREAM = 4;
 
 // Largest body that is read, in bytes: a batch of events. The service has a lower limit for everything else.
 const MAX_BODY_BYTES = 5 * 1024 * 1024;
@@ -21,6 +24,8 @@ const MAX_BODY_BYTES = 5 * 1024 * 1024;
 const MAX_DRAINED_BYTES = 64 * 1024 * 1024;
 // Loads that one request may have to wait for: of the environment that its key names, and of the default one.
 const MAX_LOADS = 2;
+// Milliseconds that an answer waits for news that the client has heard of; `FRESHEN_MS` in edge-worker/src/freshness.rs.
+const FRESHEN_MS = 250;
 
 const NO_BODY = new Uint8Array(0);
 const text = new TextDecoder();
@@ -42,15 +47,22 @@ export default {
     const head = readHead(request);
     const body = await readBody(request);
     try {
-      for (let n_loads = 0; n_loads <= MAX_LOADS; n_loads++) {
+      let hasFreshened = false;
+      for (let n_loads = 0; n_loads <= MAX_LOADS + 1; n_loads++) {
         ensureStarted(env); // each time: another request may have replaced the instance meanwhile
-        const frame = answer(head, body ?? NO_BODY, body === null, Date.now());
+        const frame = answer(head, body ?? NO_BODY, body === null, hasFreshened, Date.now());
         switch (frame[0]) {
           case ANSWER:
             return respond(frame, request, env, ctx);
           case LOAD:
             await shell.load(env, text.decode(frame.subarray(8)));
             break;
+          case FRESHEN:
+            await freshenBriefly(env, ctx, text.decode(frame.subarray(8)));
+            hasFreshened = true;
+            break;
+          case STREAM:
+            return stream(request, head, env, shell);
           default:
             return respond(await forward(env, head, body), request, env, ctx);
         }
@@ -82,8 +94,16 @@ const shell = {
   epoch: 0, // number of the instance
   load: (env, environment) => loadOrFallBack(env, environment, bundled),
   respond,
+  replaceInstance,
   runBackground: (env, ctx) => ctx.waitUntil(background(env).then(keepCopies).catch(replaceInstance)),
 };
+
+// What takes longer than the answer waits for is of use to the next ones.
+function freshenBriefly(env, ctx, wanted) {
+  const freshening = freshen(env, wanted).then(keepCopies).catch(replaceInstance);
+  ctx.waitUntil(freshening);
+  return Promise.race([freshening, new Promise((resolve) => setTimeout(resolve, FRESHEN_MS))]);
+}
 
 function ensureStarted(env) {
   if (isStarted) return;

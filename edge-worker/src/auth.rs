@@ -36,6 +36,15 @@ pub(crate) struct Held {
     pub(crate) config: Arc<HeldConfig>,
 }
 
+impl Access<'_> {
+    /// Id of the environment that the key belongs to, also while nothing is held of it.
+    pub(crate) fn environment_id(&self, service: &Service) -> Option<String> {
+        let held = self.held.as_ref().map(|held| held.environment.id());
+        let id = held.or_else(|| environment_of(self.key));
+        id.or(service.config().default_environment.as_deref()).map(ToOwned::to_owned)
+    }
+}
+
 /// Why a request may not go on, or not yet.
 #[derive(Debug)]
 pub(crate) enum Refused {

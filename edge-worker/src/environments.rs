@@ -69,12 +69,14 @@ pub struct LoadStatus {
 }
 
 impl LoadStatus {
+    fn is_loading(&self, now_ms: i64) -> bool {
+        self.loading_since_ms.is_some_and(|since| (now_ms - since).abs() < LOAD_TIMEOUT_MS)
+    }
+
     /// Clocks may be set back, so a distance counts in both directions.
     fn is_due(&self, now_ms: i64, refresh_interval_ms: i64) -> bool {
         let is_old = self.checked_at_ms.is_none_or(|at| (now_ms - at).abs() >= refresh_interval_ms);
-        let is_loading =
-            self.loading_since_ms.is_some_and(|since| (now_ms - since).abs() < LOAD_TIMEOUT_MS);
-        is_old && !is_loading && now_ms - self.used_at_ms < IDLE_MS
+        is_old && !self.is_loading(now_ms) && now_ms - self.used_at_ms < IDLE_MS
     }
 }
 
@@ -182,6 +184,17 @@ impl Environment {
     /// How good the held config is.
     pub fn standing(&self) -> Standing {
         self.standing.get()
+    }
+
+    /// Whether the last look at the pointer is `min_age_ms` old and nobody is loading; if so, the caller has taken it on.
+    pub fn begin_load(&self, now_ms: i64, min_age_ms: i64) -> bool {
+        let mut status = self.lock();
+        let is_old = status.checked_at_ms.is_none_or(|at| (now_ms - at).abs() >= min_age_ms);
+        let begins = is_old && !status.is_loading(now_ms);
+        if begins {
+            status.loading_since_ms = Some(now_ms);
+        }
+        begins
     }
 
     /// The store answered the pointer (`None`: it has none). Says what to fetch.

@@ -27,9 +27,17 @@ struct Readiness<'s> {
     public_keys: Option<Vec<&'s str>>,
     environments: Vec<EnvironmentReadiness<'s>>,
     exposures: ExposureReadiness<'s>,
+    streams: StreamReadiness,
     /// Absent where nothing is routed.
     #[serde(skip_serializing_if = "Option::is_none")]
     routing: Option<RoutingReadiness<'s>>,
+}
+
+#[derive(Serialize)]
+struct StreamReadiness {
+    /// Streams that are open now, and that were opened since the start.
+    open: usize,
+    opened: u64,
 }
 
 #[derive(Serialize)]
@@ -136,6 +144,10 @@ pub(crate) fn readyz(service: &Service, request: &Request<'_>) -> Outcome {
             counts: exposures.counts(),
             collector_failures: exposures.n_failures(),
             collector_rests_ms: exposures.rest_ms(request.now_ms),
+        },
+        streams: StreamReadiness {
+            open: service.streams().len(),
+            opened: service.streams().n_opened(),
         },
         routing: describe_routing(service),
     };

@@ -15,6 +15,8 @@ mod auth;
 mod context;
 pub mod evaluate;
 pub mod ofrep;
+pub mod freshness;
+pub mod stream;
 pub mod bundle;
 pub mod assignments;
 pub mod archive;

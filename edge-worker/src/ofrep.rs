@@ -15,14 +15,18 @@ use crate::auth::{Access, Held};
 use crate::bundle::etag_matches;
 use crate::context::{self, MAX_UNIT_BYTES, Members};
 use crate::evaluate::separate;
-use crate::exposures::{Decided, token};
+use crate::exposures::Decided;
+use crate::freshness::{self, Told};
 use crate::identity::Visitor;
 use crate::request::Request;
 use crate::response::{Answer, Problem, push_json_string};
-use crate::service::Service;
+use crate::service::{Outcome, Service};
+use crate::stream::{Edition, push_event_streams};
 
 /// The unit type that OFREP's `targetingKey` names.
 const TARGETING_UNIT: &str = "user_id";
+/// Where a client posts the `exposure_token` of a flag that it shows. OFREP has no word for that yet.
+const EXPOSURE_ENDPOINT: &str = "/v1/exposures";
 
 #[derive(Deserialize)]
 struct Body<'r> {
@@ -71,6 +75,21 @@ pub(crate) fn evaluate_flags(
     service: &Service,
     access: &Access<'_>,
     request: &Request<'_>,
+) -> Outcome {
+    let told = Told::read(request);
+    if let Some(held) = &access.held
+        && let Some(wanted) = freshness::wanted(told, held, request)
+    {
+        return Outcome::Freshen(wanted);
+    }
+    Outcome::Answer(all_flags(service, access, request, told))
+}
+
+fn all_flags(
+    service: &Service,
+    access: &Access<'_>,
+    request: &Request<'_>,
+    told: Option<Told>,
 ) -> Answer {
     let held = access.held.as_ref();
     let mut context = match read(request.body, held.map(|held| held.config.config())) {
@@ -78,11 +97,13 @@ pub(crate) fn evaluate_flags(
         Err((code, problem)) => return error(400, code, &problem.detail, None),
     };
     let Some(held) = held else {
-        return Answer::json(200, br#"{"flags":[],"metadata":{}}"#.to_vec());
+        return without_config(service, access);
     };
     let mut visitor = Visitor::of(service, held, request, None, &mut context);
-    let etag = etag(held, &context, access.kind, request.now_ms);
-    if etag_matches(request.headers.if_none_match, &etag) {
+    let edition = Edition::of(&held.config, request.now_ms);
+    let etag = etag(edition, held, &context, access.kind, request.now_ms);
+    let may_be_304 = !told.is_some_and(|told| told.forbids_304(held, edition));
+    if may_be_304 && etag_matches(request.headers.if_none_match, &etag) {
         return Answer::empty(304).with("etag", etag);
     }
     let config = held.config.config();
@@ -105,11 +126,37 @@ pub(crate) fn evaluate_flags(
             at += 1;
         },
     );
-    body.extend_from_slice(format!(r#"],"metadata":{{"generation":{generation}}}}}"#).as_bytes());
+    body.extend_from_slice(
+        format!(
+            r#"],"metadata":{{"generation":{generation},"exposure_endpoint":"{EXPOSURE_ENDPOINT}"}}"#
+        )
+        .as_bytes(),
+    );
+    push_event_streams(&mut body, service, access, edition);
+    body.push(b'}');
     let answer = Answer::json(200, body).with("etag", etag);
     match visitor {
         Some(visitor) => visitor.sign(service, answer),
         None => answer,
+    }
+}
+
+/// No flag, but where to hear of the first config.
+fn without_config(service: &Service, access: &Access<'_>) -> Answer {
+    let mut body =
+        format!(r#"{{"flags":[],"metadata":{{"exposure_endpoint":"{EXPOSURE_ENDPOINT}"}}"#)
+            .into_bytes();
+    push_event_streams(&mut body, service, access, Edition::NONE);
+    body.push(b'}');
+    Answer::json(200, body)
+}
+
+/// What is wrong with a request before its context is read, in OFREP's form. Clients read no error out of a 413.
+pub(crate) fn refuse(problem: &Problem, key: Option<&str>) -> Answer {
+    match problem.status {
+        413 => error(400, "PARSE_ERROR", &problem.detail, key),
+        401 => error(401, "GENERAL", &problem.detail, key).with("www-authenticate", "Bearer"),
+        status => error(status, "GENERAL", &problem.detail, key),
     }
 }
 
@@ -194,11 +241,17 @@ fn targeting_key(raw: &RawValue) -> Result<Option<std::borrow::Cow<'_, str>>, Pr
     context::bounded_text(raw, "/context/targetingKey", MAX_UNIT_BYTES)
 }
 
-/// The tag of a bulk answer: generation, schedule window, and everything of the context that can change an answer.
+/// The tag of a bulk answer: the edition, and everything of the context that can change an answer.
 ///
 /// A client whose page address or clock is part of its context still gets 304, because attributes that no condition looks at are left
-/// out; a schedule that begins or ends, and a switchback slice, change the tag by themselves.
-fn etag(held: &Held, context: &Context<'_>, kind: KeyKind, now_ms: i64) -> String {
+/// out; a schedule that begins or ends, and a switchback slice, change the edition.
+fn etag(
+    edition: Edition,
+    held: &Held,
+    context: &Context<'_>,
+    kind: KeyKind,
+    now_ms: i64,
+) -> String {
     let config = held.config.config();
     let mut hasher = Xxh3::new();
     let mut part = |bytes: &[u8]| {
@@ -206,18 +259,12 @@ fn etag(held: &Held, context: &Context<'_>, kind: KeyKind, now_ms: i64) -> Strin
         hasher.update(bytes);
     };
     part(held.environment.id().as_bytes());
-    // A client that is told 304 keeps its tokens, so they must be good for a while yet.
-    part(&now_ms.div_euclid(token::RENEWAL_MS).to_le_bytes());
     part(&[u8::from(kind == KeyKind::Server)]);
     for unit_type in config.unit_types() {
         part(context.unit_id(unit_type).unwrap_or_default().as_bytes());
     }
     let consent = config.requires_consent().then_some("consent");
-    let clusters = config.switchbacks(now_ms).map(|(cluster, slice)| {
-        part(&slice.to_le_bytes());
-        cluster
-    });
-    let clusters: Vec<&str> = clusters.collect();
+    let clusters = config.switchbacks(now_ms).map(|(cluster, _)| cluster);
     for name in config.attributes().chain(consent).chain(clusters) {
         // `Debug` of a value is unambiguous: strings are quoted and escaped, lists bracketed, numbers written to the last bit.
         part(format!("{:?}", context.value(name)).as_bytes());
@@ -225,10 +272,5 @@ fn etag(held: &Held, context: &Context<'_>, kind: KeyKind, now_ms: i64) -> Strin
     if config.uses_prior() {
         part(format!("{:?}", context.prior).as_bytes());
     }
-    format!(
-        "\"{}.{}.{:016x}\"",
-        held.config.generation(),
-        config.schedule_window(now_ms),
-        hasher.digest()
-    )
+    format!("\"{edition}.{:016x}\"", hasher.digest())
 }

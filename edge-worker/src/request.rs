@@ -17,6 +17,8 @@ pub struct Request<'r> {
     pub body_too_large: bool,
     /// Wall clock, milliseconds since the Unix epoch.
     pub now_ms: i64,
+    /// The shell has done what it can about [`Outcome::Freshen`](crate::service::Outcome::Freshen): answer with what is held.
+    pub has_freshened: bool,
 }
 
 /// Bytes that a batch of events may have, as sent (compressed or not).
@@ -43,11 +45,13 @@ pub struct Headers<'r> {
     pub content_encoding: Option<&'r str>,
     /// `Cookie`.
     pub cookie: Option<&'r str>,
+    /// `Last-Event-ID`, of clients whose stream had ended.
+    pub last_event_id: Option<&'r str>,
 }
 
 impl<'r> Headers<'r> {
     /// Names, lower-case, in the order of [`from_lines`](Self::from_lines); the native shell reads the same ones.
-    pub const NAMES: [&'static str; 8] = [
+    pub const NAMES: [&'static str; 9] = [
         "authorization",
         "x-sdk-key",
         "x-api-key",
@@ -56,9 +60,10 @@ impl<'r> Headers<'r> {
         "content-type",
         "content-encoding",
         "cookie",
+        "last-event-id",
     ];
 
-    /// From one line per name, empty when the header is absent. No header value can hold a line feed.
+    /// From one line per name, empty when the header is absent; missing lines count as absent. No header value can hold a line feed.
     pub fn from_lines(lines: &'r str) -> Self {
         Self::from_values(lines.split('\n').map(|line| (!line.is_empty()).then_some(line)))
     }
@@ -76,6 +81,7 @@ impl<'r> Headers<'r> {
             content_type: next(),
             content_encoding: next(),
             cookie: next(),
+            last_event_id: next(),
         }
     }
 }

@@ -8,13 +8,14 @@ use crate::request::{MAX_BODY_BYTES, MAX_EVENTS_BODY_BYTES, Request, percent_dec
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
 use crate::standing::{self, Standing};
-use crate::{assignments, bundle, evaluate, health, ofrep};
+use crate::{assignments, bundle, evaluate, health, ofrep, stream};
 
 enum Route<'r> {
     Healthz,
     Readyz,
     Evaluate,
     ConfigBundle,
+    Stream,
     Assignments(&'r str),
     Events(Intake),
     OfrepFlag(&'r str),
@@ -31,6 +32,7 @@ fn find(path: &str) -> Option<(&'static str, Route<'_>)> {
         "/readyz" => ("GET", Route::Readyz),
         "/v1/evaluate" => ("POST", Route::Evaluate),
         "/v1/config-bundle" => ("GET", Route::ConfigBundle),
+        stream::PATH => ("GET", Route::Stream),
         "/v1/events/batch" => ("POST", Route::Events(Intake::Batch)),
         "/v1/exposures" => ("POST", Route::Events(Intake::Exposures)),
         "/v1/metrics" => ("POST", Route::Events(Intake::Metrics)),
@@ -51,6 +53,10 @@ pub(crate) fn dispatch(service: &Service, request: &Request<'_>) -> Outcome {
     }
     match route(service, request) {
         Outcome::Answer(answer) => Outcome::Answer(with_cors(answer, request.headers.origin)),
+        Outcome::Stream(mut opened) => {
+            opened.head = with_cors(opened.head, request.headers.origin);
+            Outcome::Stream(opened)
+        }
         other => other,
     }
 }
@@ -58,28 +64,22 @@ pub(crate) fn dispatch(service: &Service, request: &Request<'_>) -> Outcome {
 fn route(service: &Service, request: &Request<'_>) -> Outcome {
     let is_ofrep = request.path.starts_with("/ofrep/");
     let Some((method, route)) = find(request.path) else {
-        return Outcome::Answer(error(
-            is_ofrep,
-            Problem::new(404, "unknown_path", "the edge has no such path"),
-        ));
+        let problem = Problem::new(404, "unknown_path", "the edge has no such path");
+        return Outcome::Answer(error(request, problem));
     };
     let is_head = request.method == "HEAD" && method == "GET";
     // What a look-up is told of the unit besides its id may be too long for a URL.
     let is_post = request.method == "POST" && matches!(route, Route::Assignments(_));
     if request.method != method && !is_head && !is_post {
         let problem = Problem::new(405, "method_not_allowed", format!("this path takes {method}"));
-        return Outcome::Answer(error(is_ofrep, problem).with("allow", method));
+        return Outcome::Answer(error(request, problem).with("allow", method));
     }
     let limit =
         if matches!(route, Route::Events(_)) { MAX_EVENTS_BODY_BYTES } else { MAX_BODY_BYTES };
     if request.body_too_large || request.body.len() > limit {
         let detail = format!("the body has more than {limit} bytes");
-        // OFREP clients read no error out of a 413.
-        return Outcome::Answer(if is_ofrep {
-            ofrep::error(400, "PARSE_ERROR", &detail, None)
-        } else {
-            Problem::new(413, "body_too_large", detail).into()
-        });
+        let problem = Problem::new(413, "body_too_large", detail);
+        return Outcome::Answer(error(request, problem));
     }
     match route {
         Route::Healthz => return Outcome::Answer(health::healthz()),
@@ -90,10 +90,8 @@ fn route(service: &Service, request: &Request<'_>) -> Outcome {
         Ok(access) => access,
         Err(Refused::Untried(environment)) => return Outcome::Load(environment),
         Err(refused) => {
-            return Outcome::Answer(error(
-                is_ofrep,
-                Problem::new(401, "unauthorized", refused.detail()),
-            ));
+            let problem = Problem::new(401, "unauthorized", refused.detail());
+            return Outcome::Answer(error(request, problem));
         }
     };
     let standing = access.standing();
@@ -102,8 +100,12 @@ fn route(service: &Service, request: &Request<'_>) -> Outcome {
             evaluate::evaluate(service, &access, request).unwrap_or_else(Answer::from)
         }
         Route::ConfigBundle => bundle::config_bundle(&access, request).unwrap_or_else(Answer::from),
+        Route::Stream => return stream::open(service, &access, request),
         Route::Assignments(id) => return assignments::assignments(service, &access, request, id),
-        Route::OfrepFlags => ofrep::evaluate_flags(service, &access, request),
+        Route::OfrepFlags => match ofrep::evaluate_flags(service, &access, request) {
+            Outcome::Answer(answer) => answer,
+            other => return other,
+        },
         Route::OfrepFlag(key) => ofrep_flag(service, &access, request, key),
         Route::Events(intake) => return events::post_events(service, &access, request, intake),
         Route::Healthz | Route::Readyz => health::healthz(),
@@ -121,12 +123,16 @@ fn ofrep_flag(service: &Service, access: &Access<'_>, request: &Request<'_>, key
     }
 }
 
-fn error(is_ofrep: bool, problem: Problem) -> Answer {
-    if is_ofrep {
-        ofrep::error(problem.status, "GENERAL", &problem.detail, None)
-    } else {
-        problem.into()
+/// A problem in the form of the path that was asked.
+fn error(request: &Request<'_>, problem: Problem) -> Answer {
+    if !request.path.starts_with("/ofrep/") {
+        return problem.into();
     }
+    let key = match find(request.path) {
+        Some((_, Route::OfrepFlag(key))) => Some(percent_decode(key).unwrap_or(key.into())),
+        _ => None,
+    };
+    ofrep::refuse(&problem, key.as_deref())
 }
 
 /// Lets a page of any origin read the answer: keys travel in headers, never in cookies, so nothing is gained by a narrower list.
@@ -146,7 +152,7 @@ fn preflight(request: &Request<'_>) -> Answer {
         .with("access-control-allow-methods", "POST, GET, OPTIONS")
         .with(
             "access-control-allow-headers",
-            "content-type, content-encoding, authorization, x-sdk-key, x-api-key, if-none-match",
+            "content-type, content-encoding, authorization, x-sdk-key, x-api-key, if-none-match, last-event-id",
         )
         .with("access-control-max-age", "86400");
     let answer = match request.headers.origin {

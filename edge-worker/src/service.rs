@@ -31,6 +31,10 @@ pub struct ServiceConfig {
     pub list_secret: Option<[u8; 32]>,
     /// Milliseconds between two looks at the pointer of an environment in use.
     pub refresh_interval_ms: i64,
+    /// The same while somebody reads a stream of the environment, so that news reach the stream soon.
+    pub stream_refresh_interval_ms: i64,
+    /// Streams that this process or isolate serves at once; 0: none, and bulk answers name none.
+    pub max_streams: usize,
     /// Whether the collector's address is known.
     pub has_collector: bool,
     /// Whether a queue takes events when the collector cannot be reached.
@@ -53,6 +57,8 @@ impl Default for ServiceConfig {
             default_environment: None,
             list_secret: None,
             refresh_interval_ms: 5000,
+            stream_refresh_interval_ms: 500,
+            max_streams: 10_000,
             has_collector: false,
             has_queue: false,
             has_store: true,
@@ -80,6 +86,11 @@ pub enum Outcome {
     Load(Arc<Environment>),
     /// Load this archived generation, of which nothing is known yet, and ask again.
     LoadArchived(crate::archive::Wanted),
+    /// Load this environment within [`FRESHEN_MS`](crate::freshness::FRESHEN_MS) at most, and ask again with `has_freshened`: the
+    /// client knows of a newer generation than this edge holds.
+    Freshen(crate::freshness::Wanted),
+    /// Send the head, then what the feed says for as long as the client listens.
+    Stream(Box<crate::stream::Opened>),
     /// Hand the body to the collector and pass on what it answers, through [`Forward::answer`](crate::events::Forward).
     Forward(crate::events::Forward),
 }
@@ -93,6 +104,7 @@ pub struct Service {
     archive: crate::archive::Archive,
     exposures: Mutex<ExposureLog>,
     routing: RoutingState,
+    streams: Arc<crate::stream::Slots>,
     /// When a flush of exposures began; 0 when none is under way.
     flushing_since_ms: AtomicI64,
     /// When the queue last took nothing.
@@ -151,6 +163,30 @@ impl Service {
         Ok(environment)
     }
 
+    pub(crate) fn streams(&self) -> &Arc<crate::stream::Slots> {
+        &self.streams
+    }
+
+    /// Streams that are open.
+    pub fn n_streams(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Ids of the environments of which streams are open.
+    pub fn streamed_environments(&self) -> Vec<Arc<str>> {
+        self.streams.environments()
+    }
+
+    /// Milliseconds between two looks at the pointer of an environment.
+    fn refresh_interval_ms(&self, environment: &Environment, now_ms: i64) -> i64 {
+        let config = &self.config;
+        if self.streams.count(environment.id(), now_ms) > 0 {
+            config.refresh_interval_ms.min(config.stream_refresh_interval_ms)
+        } else {
+            config.refresh_interval_ms
+        }
+    }
+
     /// All environments that were asked for.
     pub fn environments(&self) -> &Environments {
         &self.environments
@@ -173,9 +209,24 @@ impl Service {
         }
         let mut environments = self.environments.list();
         environments.retain(|environment| {
-            environment.begin_refresh(now_ms, self.config.refresh_interval_ms)
+            environment.begin_refresh(now_ms, self.refresh_interval_ms(environment, now_ms))
         });
         environments
+    }
+
+    /// Whether an environment is due for a refresh which nobody is at. Takes nothing on.
+    pub fn is_refresh_due(&self, environment: &str, now_ms: i64) -> bool {
+        let environment = self.environments.get(environment, now_ms);
+        self.config.has_store
+            && environment.is_refresh_due(now_ms, self.refresh_interval_ms(&environment, now_ms))
+    }
+
+    /// An environment that is due for a refresh which nobody is at; the caller has taken it on.
+    pub fn begin_refresh(&self, environment: &str, now_ms: i64) -> Option<Arc<Environment>> {
+        let environment = self.environments.get(environment, now_ms);
+        let interval_ms = self.refresh_interval_ms(&environment, now_ms);
+        let begins = self.config.has_store && environment.begin_refresh(now_ms, interval_ms);
+        begins.then_some(environment)
     }
 
     /// Whether a refresh or a flush is due. Cheap, and takes nothing on.
@@ -183,7 +234,8 @@ impl Service {
         self.is_flush_due(now_ms)
             || (self.config.has_store
                 && self.environments.list().iter().any(|environment| {
-                    environment.is_refresh_due(now_ms, self.config.refresh_interval_ms)
+                    environment
+                        .is_refresh_due(now_ms, self.refresh_interval_ms(environment, now_ms))
                 }))
     }
 

@@ -90,6 +90,19 @@ pub(crate) struct Edge {
     #[arg(long, env = "SORTITION_REFRESH_INTERVAL_MS", default_value_t = 5000, value_name = "MS")]
     refresh_interval_ms: u64,
 
+    /// The same for environments of which somebody reads a stream, so that news reach the stream within a second.
+    #[arg(
+        long,
+        env = "SORTITION_STREAM_REFRESH_INTERVAL_MS",
+        default_value_t = 500,
+        value_name = "MS"
+    )]
+    stream_refresh_interval_ms: u64,
+
+    /// Streams (`GET /v1/stream`) that are served at once. 0: none, and OFREP clients poll.
+    #[arg(long, env = "SORTITION_MAX_STREAMS", default_value_t = 10_000, value_name = "N")]
+    max_streams: usize,
+
     #[command(flatten)]
     metrics: MetricsArgs,
 }
@@ -116,6 +129,8 @@ impl Edge {
             config_cache: self.config_cache,
             bundled_config: self.bundled_config,
             refresh_interval: Duration::from_millis(self.refresh_interval_ms),
+            stream_refresh_interval: Duration::from_millis(self.stream_refresh_interval_ms),
+            max_streams: self.max_streams,
             ..edge_worker::Settings::default()
         };
         edge_worker::run(settings, shutdown).await

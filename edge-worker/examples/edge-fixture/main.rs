@@ -98,6 +98,7 @@ async fn serve(store: &str) -> anyhow::Result<()> {
                 .map_or(Ok(10_000), |t| t.parse())?,
         },
         refresh_interval: Duration::from_millis(200),
+        max_streams: variable("SORTITION_MAX_STREAMS").map_or(Ok(100), |n| n.parse())?,
         ..edge_worker::Settings::default()
     };
     edge_worker::serve(listener, settings, CancellationToken::new()).await

@@ -1,11 +1,12 @@
 //! How an outcome crosses from Wasm to JavaScript: one byte string, so that one call and one copy are enough.
 //!
 //! ```text
-//! byte 0      0 answer, 1 load an environment first, 2 forward to the collector
+//! byte 0      0 answer, 1 load an environment first, 2 forward to the collector, 3 look for news first, 4 a stream
 //! byte 1      1 when background work waits
 //! bytes 2..4  status, little endian
 //! bytes 4..8  length of the header text, little endian
-//! then        header text: lines of `name: value`; of kind 1, the environment id
+//! then        header text: lines of `name: value`; of kinds 1 and 3, the environment id, perhaps
+//!             with `@` and a generation
 //! then        body
 //! ```
 
@@ -28,7 +29,15 @@ pub(super) fn answer(answer: &Answer, has_background_work: bool) -> Vec<u8> {
 }
 
 pub(super) fn load(environment: &str) -> Vec<u8> {
-    let mut bytes = vec![1, 0, 0, 0];
+    with_text(1, environment)
+}
+
+pub(super) fn freshen(wanted: &str) -> Vec<u8> {
+    with_text(3, wanted)
+}
+
+fn with_text(kind: u8, environment: &str) -> Vec<u8> {
+    let mut bytes = vec![kind, 0, 0, 0];
     bytes.extend_from_slice(&u32::try_from(environment.len()).unwrap_or(0).to_le_bytes());
     bytes.extend_from_slice(environment.as_bytes());
     bytes
@@ -36,4 +45,8 @@ pub(super) fn load(environment: &str) -> Vec<u8> {
 
 pub(super) fn forward() -> Vec<u8> {
     vec![2, 0, 0, 0, 0, 0, 0, 0]
+}
+
+pub(super) fn stream() -> Vec<u8> {
+    vec![4, 0, 0, 0, 0, 0, 0, 0]
 }

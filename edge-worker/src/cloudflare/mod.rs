@@ -16,6 +16,7 @@ mod routing;
 mod settings;
 mod signature;
 mod store;
+mod stream;
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -65,16 +66,26 @@ pub fn start(env: &Env, seed: &[u8], n_traps: u32) {
     });
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a clock in milliseconds fits for 200 million years"
+)]
+fn milliseconds(now_ms: f64) -> i64 {
+    now_ms as i64
+}
+
 /// Answers a request from memory. `head` is method, path, query and the headers of [`Headers::NAMES`], one a line.
 #[wasm_bindgen]
-pub fn answer(head: &str, body: &[u8], body_too_large: bool, now_ms: f64) -> Vec<u8> {
+pub fn answer(
+    head: &str,
+    body: &[u8],
+    body_too_large: bool,
+    has_freshened: bool,
+    now_ms: f64,
+) -> Vec<u8> {
     let Some(isolate) = isolate() else { return not_started() };
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a clock in milliseconds fits for 200 million years"
-    )]
-    let now_ms = now_ms as i64;
-    let request = request(head, body, body_too_large, now_ms);
+    let now_ms = milliseconds(now_ms);
+    let request = Request { has_freshened, ..request(head, body, body_too_large, now_ms) };
     match isolate.service.handle(&request) {
         Outcome::Answer(answer) => {
             frame::answer(&answer, isolate.service.has_background_work(now_ms))
@@ -83,6 +94,10 @@ pub fn answer(head: &str, body: &[u8], body_too_large: bool, now_ms: f64) -> Vec
         Outcome::LoadArchived(wanted) => {
             frame::load(&format!("{}@{}", wanted.environment.id(), wanted.generation))
         }
+        Outcome::Freshen(wanted) => {
+            frame::freshen(&format!("{}@{}", wanted.environment.id(), wanted.held))
+        }
+        Outcome::Stream(_) => frame::stream(),
         Outcome::Forward(_) => frame::forward(),
     }
 }
@@ -101,6 +116,7 @@ fn request<'r>(head: &'r str, body: &'r [u8], body_too_large: bool, now_ms: i64)
         body,
         body_too_large,
         now_ms,
+        has_freshened: false,
     }
 }
 
@@ -163,7 +179,7 @@ pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
             forward.answer(collector::forward(&isolate, queue.as_ref(), &forward, &body).await)
         }
         Outcome::Answer(answer) => answer,
-        Outcome::Load(_) | Outcome::LoadArchived(_) => {
+        Outcome::Load(_) | Outcome::LoadArchived(_) | Outcome::Freshen(_) | Outcome::Stream(_) => {
             Problem::new(503, "no_config", "the environment was forgotten; send this again").into()
         }
     };

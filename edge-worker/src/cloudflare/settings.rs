@@ -10,6 +10,13 @@ use crate::trust::PublicKeys;
 /// The R2 binding that holds `configs/…`.
 const BUCKET_BINDING: &str = "CONFIGS";
 
+/// Milliseconds between two looks for a newer config while somebody reads a stream; each costs a subrequest.
+const STREAM_REFRESH_INTERVAL_MS: i64 = 1000;
+/// Streams of an isolate, which shares 128 MB among all its requests.
+const MAX_STREAMS: usize = 1000;
+/// Cloudflare's free plan allows 50 subrequests a request; two more may be needed before the stream begins, and one for each new config.
+const MAX_STREAM_READS: u32 = 45;
+
 /// What the variables say. A variable that is empty counts as absent, because `wrangler.toml` can only override, not remove.
 #[derive(Debug)]
 pub(super) struct WorkerSettings {
@@ -19,6 +26,8 @@ pub(super) struct WorkerSettings {
     pub(super) config_url: Option<String>,
     /// `SORTITION_COLLECTOR_URL`: base URL of the collector. Without it exposures are not logged and events are refused.
     pub(super) collector_url: Option<String>,
+    /// `SORTITION_STREAM_SUBREQUESTS`: times that one stream may read the store before it ends and the client connects again.
+    pub(super) max_stream_reads: u32,
 }
 
 impl WorkerSettings {
@@ -26,6 +35,7 @@ impl WorkerSettings {
         let text = |name: &str| {
             env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty())
         };
+        let number = |name| text(name).and_then(|text| text.parse::<i64>().ok());
         let url = |name| text(name).map(|url| url.trim_end_matches('/').to_owned());
         let (config_url, collector_url) =
             (url("SORTITION_CONFIG_URL"), url("SORTITION_COLLECTOR_URL"));
@@ -44,9 +54,13 @@ impl WorkerSettings {
                 // Environment of keys that name none that exists, and of /readyz.
                 default_environment: text("SORTITION_ENVIRONMENT"),
                 list_secret,
-                refresh_interval_ms: text("SORTITION_REFRESH_INTERVAL_MS")
-                    .and_then(|text| text.parse().ok())
+                refresh_interval_ms: number("SORTITION_REFRESH_INTERVAL_MS")
                     .unwrap_or(defaults.refresh_interval_ms),
+                stream_refresh_interval_ms: number("SORTITION_STREAM_REFRESH_INTERVAL_MS")
+                    .unwrap_or(STREAM_REFRESH_INTERVAL_MS),
+                max_streams: number("SORTITION_MAX_STREAMS")
+                    .and_then(|n| n.try_into().ok())
+                    .unwrap_or(MAX_STREAMS),
                 has_collector: collector_url.is_some(),
                 has_queue: Queue::bound(env).is_some(),
                 has_store: config_url.is_some() || bucket(env).is_some(),
@@ -57,6 +71,9 @@ impl WorkerSettings {
             },
             config_url,
             collector_url,
+            max_stream_reads: number("SORTITION_STREAM_SUBREQUESTS")
+                .and_then(|n| n.try_into().ok())
+                .unwrap_or(MAX_STREAM_READS),
         }
     }
 }

@@ -10,6 +10,7 @@ mod signature;
 mod span;
 mod spool;
 mod store;
+mod stream;
 
 pub use server::{run, serve};
 pub use settings::Settings;

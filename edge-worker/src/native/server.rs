@@ -20,11 +20,15 @@ use super::settings::Settings;
 use super::span;
 use super::spool::Spool;
 use super::store::ConfigSource;
+use super::stream::{self, Bell};
+use crate::environments::Environment;
 use crate::fail_open;
+use crate::freshness::{self, FRESHEN_MS};
 use crate::request::{Headers, MAX_EVENTS_BODY_BYTES, Request};
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
 use crate::standing::Standing;
+use crate::stream::Opened;
 
 /// Time between two looks for exposures that wait. Under load they gather in between and share a post.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
@@ -39,6 +43,40 @@ pub(super) struct Edge {
     collector: Collector,
     pub(super) origins: Origins,
     pub(super) on_request: Option<fn(&str, &str)>,
+    pub(super) bell: Bell,
+    pub(super) shutdown: CancellationToken,
+}
+
+impl Edge {
+    /// Loads an environment; the streams are called when that brought a newer config.
+    async fn load(&self, environment: &Environment) {
+        let generation = || environment.held().map(|held| held.generation());
+        let before = generation();
+        self.source.load(environment).await;
+        if generation() != before {
+            self.bell.ring();
+        }
+    }
+
+    /// Waits for a newer config that a client has heard of, for a moment.
+    async fn freshen(self: &Arc<Self>, wanted: freshness::Wanted) {
+        let freshening = async {
+            while !wanted.is_here() {
+                if wanted.begin_load(now_ms()) {
+                    // A task of its own: a load that takes longer than this request waits is of use to the next ones.
+                    let (edge, environment) = (self.clone(), wanted.environment.clone());
+                    let load = tokio::spawn(async move { edge.load(&environment).await });
+                    if load.await.is_err() {
+                        return;
+                    }
+                } else {
+                    tokio::time::sleep(Duration::from_millis(freshness::STEP_MS)).await;
+                }
+            }
+        };
+        // In vain after this time: the client is answered with what is held.
+        let _ = tokio::time::timeout(Duration::from_millis(FRESHEN_MS), freshening).await;
+    }
 }
 
 /// Serves on `settings.listen` until cancelled.
@@ -59,6 +97,8 @@ pub async fn serve(
         source: ConfigSource::open(&settings, &client)?,
         origins: Origins::new(settings.routing.origin_timeout_ms)?,
         on_request: settings.on_request,
+        bell: Bell::new(),
+        shutdown: shutdown.clone(),
         collector: Collector {
             client,
             base: settings.collector_url.clone(),
@@ -70,7 +110,7 @@ pub async fn serve(
         edge.source.load(&environment).await;
     }
     tracing::info!(address = %listener.local_addr()?, "edge listens");
-    let interval = settings.refresh_interval;
+    let interval = settings.refresh_interval.min(settings.stream_refresh_interval);
     let refreshing =
         spawn(&edge, &shutdown, "refreshing", move |edge, stop| refresh(edge, interval, stop));
     let flushing = spawn(&edge, &shutdown, "sending exposures", flush);
@@ -102,17 +142,19 @@ where
     })
 }
 
-/// Looks for newer configs. Environments are loaded side by side, so a slow one delays no other.
+/// Looks for newer configs, and tells the streams. Environments are loaded side by side, so a slow one delays no other. `interval` is the
+/// shortest between two looks at one.
 async fn refresh(edge: Arc<Edge>, interval: Duration, shutdown: CancellationToken) {
     let tick = (interval / 4).max(Duration::from_millis(10));
+    let mut called = stream::Called::new();
     while shutdown.run_until_cancelled(tokio::time::sleep(tick)).await.is_some() {
         for environment in edge.service.begin_refreshes(now_ms()) {
             let edge = edge.clone();
             tokio::spawn(async move {
-                guard::catch(&edge.service, "loading a config", edge.source.load(&environment))
-                    .await;
+                guard::catch(&edge.service, "loading a config", edge.load(&environment)).await;
             });
         }
+        stream::call(&edge, &mut called);
         report(&edge.service);
     }
 }
@@ -226,15 +268,27 @@ async fn try_answer(edge: &Arc<Edge>, request: axum::extract::Request) -> Respon
     };
     let began = Instant::now();
     let span = span::of(&parts);
-    let answer = decide(edge, &parts, body, body_too_large).instrument(span.clone()).await;
-    span::answered(&span, answer.status);
-    metrics::counter!("edge_requests_total", "status" => answer.status.to_string()).increment(1);
+    let decided = decide(edge, &parts, body, body_too_large).instrument(span.clone()).await;
+    let status = match &decided {
+        Decided::Answer(answer) => answer.status,
+        Decided::Stream(opened) => opened.head.status,
+    };
+    span::answered(&span, status);
+    metrics::counter!("edge_requests_total", "status" => status.to_string()).increment(1);
     metrics::histogram!("edge_request_seconds").record(began.elapsed());
-    response(answer)
+    match decided {
+        Decided::Answer(answer) => response(answer),
+        Decided::Stream(opened) => stream::answer(edge.clone(), opened),
+    }
 }
 
-async fn decide(edge: &Edge, parts: &Parts, body: Vec<u8>, body_too_large: bool) -> Answer {
-    let request = Request {
+enum Decided {
+    Answer(Answer),
+    Stream(Opened),
+}
+
+async fn decide(edge: &Arc<Edge>, parts: &Parts, body: Vec<u8>, body_too_large: bool) -> Decided {
+    let mut request = Request {
         method: parts.method.as_str(),
         path: parts.uri.path(),
         query: parts.uri.query().unwrap_or_default(),
@@ -242,26 +296,33 @@ async fn decide(edge: &Edge, parts: &Parts, body: Vec<u8>, body_too_large: bool)
         body: &body,
         body_too_large,
         now_ms: now_ms(),
+        has_freshened: false,
     };
     if let Some(on_request) = edge.on_request {
         on_request(request.path, request.query);
     }
-    // A request waits for at most two loads: of the environment that its key names, and of the default one.
-    for _ in 0..3 {
+    // A request waits for at most two loads: of the environment that its key names, and of the default one; and for news.
+    for _ in 0..4 {
         match edge.service.handle(&request) {
-            Outcome::Answer(answer) => return answer,
+            Outcome::Answer(answer) => return Decided::Answer(answer),
+            Outcome::Stream(opened) => return Decided::Stream(*opened),
             Outcome::Forward(forward) => {
                 let forwarded = edge.collector.forward(&edge.service, &forward, &body).await;
-                return forward.answer(forwarded);
+                return Decided::Answer(forward.answer(forwarded));
             }
-            Outcome::Load(environment) => edge.source.load(&environment).await,
+            Outcome::Load(environment) => edge.load(&environment).await,
+            Outcome::Freshen(wanted) => {
+                edge.freshen(wanted).await;
+                request.has_freshened = true;
+            }
             Outcome::LoadArchived(wanted) => {
                 let loaded = edge.source.load_archived(&wanted).await;
                 edge.service.archive().put(&wanted, loaded, now_ms());
             }
         }
     }
-    Problem::new(503, "no_config", "the environment could not be loaded; send this again").into()
+    let detail = "the environment could not be loaded; send this again";
+    Decided::Answer(Problem::new(503, "no_config", detail).into())
 }
 
 /// The body, and whether it was too large to be kept; `None` when the client broke off. What comes after the limit is read and dropped,

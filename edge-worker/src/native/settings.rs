@@ -45,6 +45,10 @@ pub struct Settings {
     pub on_request: Option<fn(&str, &str)>,
     /// Time between two looks for a newer config. `SORTITION_REFRESH_INTERVAL_MS` (milliseconds), default 5 s.
     pub refresh_interval: Duration,
+    /// The same for environments of which somebody reads a stream. `SORTITION_STREAM_REFRESH_INTERVAL_MS` (milliseconds), default 0.5 s.
+    pub stream_refresh_interval: Duration,
+    /// Streams that are served at once; 0: none. `SORTITION_MAX_STREAMS`, default 10 000.
+    pub max_streams: usize,
 }
 
 impl Default for Settings {
@@ -64,6 +68,8 @@ impl Default for Settings {
             bundled_config: None,
             on_request: None,
             refresh_interval: Duration::from_secs(5),
+            stream_refresh_interval: Duration::from_millis(500),
+            max_streams: 10_000,
         }
     }
 }
@@ -73,8 +79,9 @@ impl Settings {
         ServiceConfig {
             default_environment: self.environment.clone(),
             list_secret: self.list_secret,
-            refresh_interval_ms: i64::try_from(self.refresh_interval.as_millis())
-                .unwrap_or(i64::MAX),
+            refresh_interval_ms: milliseconds(self.refresh_interval),
+            stream_refresh_interval_ms: milliseconds(self.stream_refresh_interval),
+            max_streams: self.max_streams,
             has_collector: self.collector_url.is_some(),
             has_queue: self.spool.is_some(),
             has_store: self.store.is_some() || self.config_url.is_some(),
@@ -84,4 +91,8 @@ impl Settings {
             seed: rand::random(),
         }
     }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -129,6 +129,21 @@ need_npm() {
     step "npm packages of $folder" install_npm
 }
 
+# need_python_venv FOLDER REQUIREMENTS: a virtual environment in FOLDER with what the file REQUIREMENTS names.
+need_python_venv() {
+    local folder=$1 requirements=$2
+    if cmp -s "$requirements" "$folder/.installed"; then return 0; fi
+    command -v python3 >/dev/null && python3 -c 'import ensurepip, venv' 2>/dev/null || apt_install "Python with virtual environments" python3-venv
+    install_python() {
+        rm -rf "$folder"
+        python3 -m venv "$folder" || return 1
+        "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2 ||
+            "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements" >&2 || return 1
+        cp "$requirements" "$folder/.installed"
+    }
+    step "Python packages of $requirements" install_python
+}
+
 # fresh OUTPUT INPUT...: true when OUTPUT exists and no file in the INPUTs is newer.
 fresh() {
     local output=$1

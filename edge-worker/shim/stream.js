@@ -23,6 +23,8 @@ export function stream(request, head, env, shell) {
     // An instance that was replaced took its streams with it.
     if (shell.epoch === epoch) events.free();
   };
+  // A client that leaves: its request may be dropped before `cancel` below is called.
+  request.signal?.addEventListener("abort", end);
   // Waits until there is something to send; nothing when the stream is over.
   const next = async () => {
     while (isOpen && shell.epoch === epoch) {

@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BUILD = join(ROOT, "build");
+const WRANGLER = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
 export const FIXTURE = join(ROOT, "target/debug/examples/edge-fixture");
 const { Miniflare, Log, LogLevel } = createRequire(join(ROOT, "edge-worker/package.json"))("miniflare");
 
@@ -56,7 +57,8 @@ export async function startWorker(t, { bucket = false, queue = false, patch = (_
       module("edge_worker_bg.wasm", "CompiledWasm"),
       { type: "Data", path: join(BUILD, "bundled.bin"), contents: bundled },
     ],
-    compatibilityDate: /^compatibility_date = "(.*)"$/m.exec(readFileSync(join(ROOT, "wrangler.toml"), "utf8"))[1],
+    compatibilityDate: /^compatibility_date = "(.*)"$/m.exec(WRANGLER)[1],
+    compatibilityFlags: JSON.parse(/^compatibility_flags = (.*)$/m.exec(WRANGLER)[1]),
     bindings: { SORTITION_REFRESH_INTERVAL_MS: String(REFRESH_MS), ...settings },
     r2Buckets: bucket ? ["CONFIGS"] : [],
     queueProducers: queue ? { EXPOSURES: "events" } : {},

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::feed::HEARTBEAT_MS;
 
-/// Milliseconds without being advanced after which a stream counts as gone.
-const GONE_MS: i64 = 3 * HEARTBEAT_MS;
+/// Milliseconds without being advanced after which a stream counts as gone. A Worker's streams are advanced all the time, but for two reads
+/// of the store of five seconds each.
+const GONE_MS: i64 = if cfg!(target_arch = "wasm32") { 12_000 } else { 3 * HEARTBEAT_MS };
 
 /// The open streams of a process or isolate.
 #[derive(Debug, Default)]

@@ -14,8 +14,8 @@ use eval_core::{CompileError, CompiledConfig};
 use jiff::Timestamp;
 
 use crate::definition::{
-    ExperimentDefinition, FlagDefinition, FlagType, LifecycleStatus, RuleDefinition,
-    ServeDefinition, SwitchbackDefinition, Targeting,
+    ExperimentDefinition, FlagDefinition, LifecycleStatus, RuleDefinition, ServeDefinition,
+    SwitchbackDefinition, Targeting,
 };
 use crate::lifecycle::allocation::normalised;
 use crate::store::{EnvironmentSnapshot, Versioned};
@@ -165,7 +165,7 @@ fn flag(item: &Versioned<FlagDefinition>) -> FlagSource {
             .iter()
             .map(|variant| VariantSource {
                 key: variant.name.clone(),
-                value: value(definition, &variant.value),
+                value: variant.value.to_string(),
                 ranges: Vec::new(),
             })
             .collect(),
@@ -175,18 +175,6 @@ fn flag(item: &Versioned<FlagDefinition>) -> FlagSource {
         prerequisites: definition.prerequisites.clone(),
         targets: definition.targets.clone(),
         rules: definition.rules.iter().map(|rule| self::rule(rule, &state.split_ranges)).collect(),
-    }
-}
-
-/// A flag's value as clients are answered it. Where one number of a flag has a fraction, all are written with one (`1.0`): typed clients
-/// tell whole numbers and others apart by how they are written, and a flag is of one type.
-fn value(flag: &FlagDefinition, value: &serde_json::Value) -> String {
-    let has_fraction = |value: &serde_json::Value| value.is_f64();
-    let is_float = flag.value_type == FlagType::Number
-        && flag.variants.iter().any(|variant| has_fraction(&variant.value));
-    match value.as_f64().filter(|_| is_float && !has_fraction(value)) {
-        Some(number) => serde_json::Value::from(number).to_string(),
-        None => value.to_string(),
     }
 }
 

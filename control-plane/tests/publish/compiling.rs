@@ -1,6 +1,6 @@
 //! Definitions → config: the same bytes whatever the order, and nothing that the edge may not know.
 
-use control_plane::definition::{FlagType, LifecycleStatus};
+use control_plane::definition::LifecycleStatus;
 use control_plane::publish::{compile, plan};
 use eval_core::source::{Condition, Literal, Serve};
 use eval_core::{Context, Request, blob};
@@ -72,22 +72,6 @@ fn the_short_form_of_targeting_is_spelled_out() {
     assert_eq!(rules[0].rollout, 2_500);
     let Serve::Split(parts) = &rules[1].serve else { panic!("the second rule splits") };
     assert_eq!((parts[0].ranges[0].lo, parts[0].ranges[0].hi), (0, 5_000));
-}
-
-#[test]
-fn numbers_of_a_flag_are_all_whole_or_all_written_with_a_fraction() {
-    let values_of = |one: serde_json::Value, other: serde_json::Value| {
-        let mut snapshot = environment(0);
-        let flag = &mut snapshot.flags[0].definition;
-        flag.value_type = FlagType::Number;
-        flag.variants[0].value = one;
-        flag.variants[1].value = other;
-        let source = compile::source(&snapshot, None);
-        source.flags[0].variants.iter().map(|variant| variant.value.clone()).collect::<Vec<_>>()
-    };
-    assert_eq!(values_of(1.into(), 0.5.into()), ["1.0", "0.5"]);
-    assert_eq!(values_of(1.0.into(), 2.into()), ["1.0", "2.0"]);
-    assert_eq!(values_of(1.into(), 2.into()), ["1", "2"]);
 }
 
 #[test]

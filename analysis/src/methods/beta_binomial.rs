@@ -9,7 +9,7 @@
 //!                     of T − C from `P(T − C ≤ d) = ∫ f_C(p) F_T(p + d) dp`
 //! # Assumes           independent units; a prior chosen before the data, the same for both
 //! # Numerics          on the log-odds, by `law_grid`; differences are measured from the posterior
-//!                     means, so that 1e9 units keep their digits. Where one of the counts is small
+//!                     means, so that 1e9 units keep their digits. Where a parameter is below 10
 //!                     the integral of the interval is taken over the shares at which both laws live,
 //!                     stretched to the whole line. Quantiles by Newton's method between bounds. Never
 //!                     by simulation
@@ -50,6 +50,11 @@ impl BetaParameters {
 
     fn mean(self) -> f64 {
         self.alpha / (self.alpha + self.beta)
+    }
+
+    /// d ln f/dp at p = 1 − q.
+    fn log_slope(self, p: f64, q: f64) -> f64 {
+        (self.alpha - 1.0) / p - (self.beta - 1.0) / q
     }
 
     fn variance(self) -> f64 {
@@ -118,6 +123,14 @@ pub fn beta_binomial(
     })
 }
 
+/// The law of T − C at a point: both tails, the density and its derivative.
+struct Area {
+    below: f64,
+    above: f64,
+    height: f64,
+    bend: f64,
+}
+
 /// Both laws on one grid of log-odds around the control's centre.
 struct Pair {
     c: BetaParameters,
@@ -160,9 +173,10 @@ impl Pair {
         let (mut lo, mut hi) = (-1.0 - self.effect, 1.0 - self.effect);
         e = e.clamp(lo + 1e-3 * (hi - lo), hi - 1e-3 * (hi - lo));
         let few = [self.c.alpha, self.c.beta, self.t.alpha, self.t.beta];
-        let few = few.into_iter().fold(f64::INFINITY, f64::min) < 40.0;
+        let few = few.into_iter().fold(f64::INFINITY, f64::min) < 10.0;
         for _ in 0..80 {
-            let (below, above, height) = if few { self.stretched(e) } else { self.plain(e) };
+            let Area { below, above, height, bend } =
+                if few { self.stretched(e) } else { self.plain(e) };
             // On the smaller tail, whose logarithm is nearly straight far out.
             let area = if upper { above } else { below };
             let step = (tail / area).ln() * area / height * if upper { -1.0 } else { 1.0 };
@@ -173,8 +187,11 @@ impl Pair {
                 hi = hi.min(e);
             }
             let next = e + step;
-            if step.abs() <= 1e-8 * sd {
-                return self.effect + next;
+            // With the bend of ln area a step trebles the digits.
+            if step.abs() <= 1e-5 * sd {
+                let slope = if upper { -height / area } else { height / area };
+                let second = if upper { -bend / area } else { bend / area } - slope * slope;
+                return self.effect + e + step - 0.5 * second / slope * step * step;
             }
             e = if next > lo && next < hi { next } else { 0.5 * (lo + hi) };
             if hi - lo <= 1e-15 {
@@ -195,13 +212,12 @@ impl Pair {
         sd * (z + skew / 6.0 * (z2 - 1.0) - skew * skew / 36.0 * z * (2.0 * z2 - 5.0))
     }
 
-    /// P(T − C ≤ d), P(T − C > d) and the density there, d measured from the difference of means, over
-    /// the control's law.
-    fn plain(&self, e: f64) -> (f64, f64, f64) {
+    /// The law of T − C at d, measured from the difference of means, over the control's law.
+    fn plain(&self, e: f64) -> Area {
         let (p_c, q_c) = (self.c.mean(), self.c.beta / (self.c.alpha + self.c.beta));
         let (p_t, q_t) = (self.t.mean(), self.t.beta / (self.t.alpha + self.t.beta));
         let centre = self.on_treatment.law.centre();
-        let (mut below, mut above, mut height) = (0.0, 0.0, 0.0);
+        let (mut below, mut above, mut height, mut bend) = (0.0, 0.0, 0.0, 0.0);
         for (k, u) in self.grid.nodes.iter().enumerate() {
             let mass = self.grid.weights[k] * self.on_control.density[k];
             if mass < 1e-19 {
@@ -220,19 +236,22 @@ impl Pair {
                 let area = self.grid.below(&self.on_treatment, v);
                 below += mass * area;
                 above += mass * (1.0 - area);
-                height += mass * self.on_treatment.law.density(v) / (p * q);
+                let slope = mass * self.on_treatment.law.density(v) / (p * q);
+                height += slope;
+                bend += slope * self.t.log_slope(p, q);
             }
         }
-        (below, above, height)
+        Area { below, above, height, bend }
     }
 
     /// As [`Self::plain`], over the shares p of C for which p + d is a share, stretched to the line.
-    fn stretched(&self, e: f64) -> (f64, f64, f64) {
+    fn stretched(&self, e: f64) -> Area {
         let d = self.effect + e;
         let (lo, hi) = ((-d).max(0.0), (1.0 - d).min(1.0));
         let width = hi - lo;
         if width <= 0.0 {
-            return if d > 0.0 { (1.0, 0.0, 0.0) } else { (0.0, 1.0, 0.0) };
+            let below = if d > 0.0 { 1.0 } else { 0.0 };
+            return Area { below, above: 1.0 - below, height: 0.0, bend: 0.0 };
         }
         let (c, t) = (self.c, self.t);
         // Outside, T − C is surely above (p < lo) or below (p > hi).
@@ -240,7 +259,8 @@ impl Pair {
         let outside_above = if d < 0.0 { self.grid.below(&self.on_control, at(lo)) } else { 0.0 };
         let outside_below =
             if d > 0.0 { 1.0 - self.grid.below(&self.on_control, at(hi)) } else { 0.0 };
-        let (mut below, mut above, mut height) = (outside_below, outside_above, 0.0);
+        let (mut below, mut above) = (outside_below, outside_above);
+        let (mut height, mut bend) = (0.0, 0.0);
         let narrow = self.on_control.law.sd().min(self.on_treatment.law.sd());
         let step = (0.45 * narrow).min(0.45);
         let logit = |p: f64, q: f64| (p / q).ln();
@@ -263,6 +283,7 @@ impl Pair {
             below += mass * area;
             above += mass * (1.0 - area);
             height += slope;
+            bend += slope * t.log_slope(r, rest);
             (mass, slope)
         };
         let start = logit((c.mean() - lo).max(1e-3 * width), (hi - c.mean()).max(1e-3 * width));
@@ -271,11 +292,11 @@ impl Pair {
             for k in 1..6000 {
                 let found = node(start + sign * step * f64::from(k));
                 most = (most.0.max(found.0), most.1.max(found.1));
-                if found.0 < 1e-17 * most.0 && found.1 <= 1e-17 * most.1 && k > 4 {
+                if found.0 < 1e-14 * most.0 && found.1 <= 1e-14 * most.1 && k > 4 {
                     break;
                 }
             }
         }
-        (below, above, height)
+        Area { below, above, height, bend }
     }
 }

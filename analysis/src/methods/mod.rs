@@ -65,4 +65,4 @@ pub mod privacy;
 pub mod noncentral_t;
 
 pub use estimate::{Alpha, Alternative, Estimate, Interval, MethodError};
-pub(crate) use root::brent;
+pub(crate) use root::{brent, secant};

@@ -53,6 +53,31 @@ pub(crate) fn brent(mut a: f64, mut b: f64, f: impl Fn(f64) -> f64) -> f64 {
     b
 }
 
+/// A zero of a nearly straight `f` by the secant method from two guesses, to about 1e-13; None where it
+/// does not settle within a few steps or leaves the bounds.
+pub(crate) fn secant(
+    mut a: f64,
+    mut b: f64,
+    bounds: (f64, f64),
+    f: impl Fn(f64) -> f64,
+) -> Option<f64> {
+    let mut fa = f(a);
+    for _ in 0..12 {
+        let fb = f(b);
+        let step = fb * (b - a) / (fb - fa);
+        (a, fa) = (b, fb);
+        b -= step;
+        if !(b > bounds.0 && b < bounds.1) {
+            return None;
+        }
+        // The next step would be this one times the last one's, and a curvature of about one.
+        if step.abs() <= 1e-9 * b.abs() {
+            return Some(b);
+        }
+    }
+    None
+}
+
 /// As [`brent`] for a function that rises from below zero at `lo` to above it at `hi`, with a slope
 /// of about one, and a guess: a narrow bracket around the zero saves most of the steps.
 pub(super) fn brent_near(guess: f64, lo: f64, hi: f64, f: impl Fn(f64) -> f64) -> f64 {
@@ -76,7 +101,7 @@ pub(super) fn brent_near(guess: f64, lo: f64, hi: f64, f: impl Fn(f64) -> f64) -
 
 #[cfg(test)]
 mod tests {
-    use super::{brent, brent_near};
+    use super::{brent, brent_near, secant};
 
     #[test]
     fn a_guess_on_either_side_finds_the_same_zero() {
@@ -84,6 +109,13 @@ mod tests {
             let zero = brent_near(guess, 0.0, 3.0, |x| x * x - 2.0);
             assert!((zero - 2.0_f64.sqrt()).abs() < 1e-15, "{guess} {zero}");
         }
+    }
+
+    #[test]
+    fn secants_find_the_zero_of_a_nearly_straight_function_or_give_up() {
+        let zero = secant(1.5, 1.4, (0.0, 3.0), |x| x * x - 2.0).unwrap();
+        assert!((zero - 2.0_f64.sqrt()).abs() < 1e-13, "{zero}");
+        assert_eq!(secant(1.0, 1.1, (0.0, 3.0), |x| x * x + 1.0), None);
     }
 
     #[test]

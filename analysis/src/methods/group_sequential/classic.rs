@@ -11,7 +11,7 @@
 //!                     2.3; rpact `typeOfDesign` OF and P; `tests/golden/group_sequential.json`
 //! ```
 
-use super::super::{Alpha, MethodError, brent, normal};
+use super::super::{Alpha, MethodError, brent, normal, secant};
 use super::power::crossing_probabilities;
 use super::{MOST_LOOKS, Sides};
 
@@ -58,7 +58,16 @@ pub fn classic(
     };
     // One look needs z; K looks no more than the union bound asks for.
     let (single, union) = (normal::isf(a), normal::isf(a / looks as f64));
-    let constant = if looks == 1 { single } else { brent(single, union, excess) };
+    let near = match shape {
+        Shape::OBrienFleming => single * 1.04,
+        Shape::Pocock => single + 0.6 * (union - single),
+    };
+    let constant = if looks == 1 {
+        single
+    } else {
+        secant(near, near * 1.001, (single, union), excess)
+            .unwrap_or_else(|| brent(single, union, excess))
+    };
     if !constant.is_finite() {
         return Err(MethodError::NotFinite);
     }

@@ -14,7 +14,7 @@
 //!                     `tests/golden/group_sequential.json`
 //! ```
 
-use super::super::{Alpha, MethodError, brent, normal};
+use super::super::{Alpha, MethodError, brent, normal, secant};
 use super::density::{Density, Region};
 use super::{SAME_LOOK, Sides, are_rates};
 
@@ -132,7 +132,17 @@ pub fn inflation(
     };
     let single = normal::isf(sides.alpha(alpha)) + normal::isf(1.0 - power);
     let last = rates[rates.len() - 1].sqrt();
-    let mut most = 1.5 * single.max(1.0) / last;
+    let near = single / last;
+    let drift = match secant(near * 1.02, near * 1.01, (0.5 * near, 3.0 * near), lacking) {
+        Some(drift) => drift,
+        None => bracketed_drift(near, lacking)?,
+    };
+    Ok(Inflation { drift, inflation_factor: (drift / single) * (drift / single) })
+}
+
+/// The drift between bounds that are widened until they hold it.
+fn bracketed_drift(near: f64, lacking: impl Fn(f64) -> f64) -> Result<f64, MethodError> {
+    let mut most = 1.5 * near.max(1.0);
     while lacking(most) < 0.0 {
         most *= 2.0;
         if most > 1e6 {
@@ -142,6 +152,5 @@ pub fn inflation(
     if lacking(0.0) >= 0.0 {
         return Err(MethodError::Degenerate);
     }
-    let drift = brent(0.0, most, lacking);
-    Ok(Inflation { drift, inflation_factor: (drift / single) * (drift / single) })
+    Ok(brent(0.0, most, lacking))
 }

@@ -139,10 +139,20 @@ impl Grid {
         let hi = extents.iter().map(|e| e.1).fold(f64::NEG_INFINITY, f64::max);
         let narrow = laws.iter().map(|law| law.sd()).fold(f64::INFINITY, f64::min);
         let bounded = laws.iter().any(|law| matches!(law, Law::Beta { .. }));
-        // Beta laws with a small parameter are steeper on one side than their standard deviation says.
-        let skewed =
-            laws.iter().any(|law| matches!(law, Law::Beta { a, b, .. } if a.min(*b) < 40.0));
-        let step = if skewed { 0.22 * narrow } else { 0.5 * narrow };
+        // Beta laws with a small parameter are steeper on one side than their deviation says.
+        let least = |law: &Law| match law {
+            Law::Beta { a, b, .. } => a.min(*b),
+            Law::Normal { .. } => f64::MAX,
+        };
+        let least = laws.iter().map(least).fold(f64::MAX, f64::min);
+        let share = if least < 10.0 {
+            0.22
+        } else if least < 40.0 {
+            0.35
+        } else {
+            0.5
+        };
+        let step = share * narrow;
         let n = ((hi - lo) / step).ceil();
         if n <= MOST_EVEN {
             return Self::even(lo, step, n);

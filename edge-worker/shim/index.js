@@ -22,8 +22,8 @@ const STREAM = 4;
 const MAX_BODY_BYTES = 5 * 1024 * 1024;
 // Bytes of a body that is too large that are still read before it is refused.
 const MAX_DRAINED_BYTES = 64 * 1024 * 1024;
-// Loads that one request may have to wait for: of the environment that its key names, and of the default one.
-const MAX_LOADS = 2;
+// Loads that one request may have to wait for: of the environment that its key names, of the default one, and of a client form.
+const MAX_LOADS = 3;
 // Milliseconds that an answer waits for news that the client has heard of; `FRESHEN_MS` in edge-worker/src/freshness.rs.
 const FRESHEN_MS = 250;
 
@@ -170,7 +170,7 @@ function parseHeaders(bytes) {
   return headers;
 }
 
-// The layout of a frame is described in edge-worker/src/cloudflare/frame.rs.
+// The layout of a frame is described in edge-worker/src/frame.rs.
 function respond(frame, request, env, ctx) {
   if (frame[1] === 1) shell.runBackground(env, ctx);
   const status = frame[2] | (frame[3] << 8);

@@ -1,32 +1,46 @@
 //! `GET /v1/config-bundle`: the compiled config, for SDKs that evaluate by themselves. A server key gets the whole, a client key
-//! the client form.
+//! the client form that was published with it.
 
 use eval_core::source::KeyKind;
 
 use crate::auth::Access;
+use crate::client_form::Found;
 use crate::request::Request;
 use crate::response::{Answer, Problem};
+use crate::service::{Outcome, Service};
 
-pub(crate) fn config_bundle(access: &Access<'_>, request: &Request<'_>) -> Result<Answer, Problem> {
+pub(crate) fn config_bundle(
+    service: &Service,
+    access: &Access<'_>,
+    request: &Request<'_>,
+) -> Outcome {
     let Some(held) = &access.held else {
-        return Err(Problem::new(404, "no_config", "no config is held for this environment yet"));
+        let detail = "no config is held for this environment yet";
+        return Outcome::Answer(Problem::new(404, "no_config", detail).into());
     };
-    let (bytes, etag) = match access.kind {
-        KeyKind::Server => (held.config.bytes(), format!("\"{}\"", held.config.generation())),
-        KeyKind::Client => {
-            let form = held.config.client_form();
-            (&*form.bytes, format!("\"{}.{:016x}\"", held.config.generation(), form.hash))
+    if access.kind == KeyKind::Server {
+        let etag = format!("\"{}\"", held.config.generation());
+        return Outcome::Answer(bundle(request, held.config.bytes(), etag));
+    }
+    let retry_ms = service.config().refresh_interval_ms;
+    match held.environment.client_form(&held.config, request.now_ms, retry_ms) {
+        Found::Form(form) => Outcome::Answer(bundle(request, &form.bytes, form.etag.clone())),
+        Found::Untried => Outcome::LoadClientForm(held.environment.clone()),
+        Found::Unavailable => {
+            let detail = "the client form of the config cannot be had now; let the edge decide";
+            Outcome::Answer(Problem::new(503, "no_client_form", detail).into())
         }
-    };
+    }
+}
+
+fn bundle(request: &Request<'_>, bytes: &[u8], etag: String) -> Answer {
     let answer = if etag_matches(request.headers.if_none_match, &etag) {
         Answer::empty(304)
     } else {
         Answer { status: 200, headers: Vec::new(), body: bytes.to_vec() }
             .with("content-type", "application/octet-stream")
     };
-    Ok(answer
-        .with("etag", etag)
-        .with("cache-control", "private, max-age=5, stale-while-revalidate=60"))
+    answer.with("etag", etag).with("cache-control", "private, max-age=5, stale-while-revalidate=60")
 }
 
 /// Whether an `If-None-Match` header lists the tag. The comparison is weak, as RFC 9110 asks for this header.

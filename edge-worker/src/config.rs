@@ -2,7 +2,7 @@
 //!
 //! Decoding borrows its strings from the bytes, so nothing is copied, and a swap drops both together.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use eval_core::CompiledConfig;
 use eval_core::blob::{self, DecodeError, Header};
@@ -22,15 +22,9 @@ struct Decoded<'b> {
 }
 
 /// A config in use. Immutable: a refresh replaces the whole.
-pub struct HeldConfig(Cell, OnceLock<ClientForm>);
-
-/// The client form of a held config, made when it is first asked for.
-#[derive(Debug)]
-pub struct ClientForm {
-    /// The blob.
-    pub bytes: Vec<u8>,
-    /// XXH3-64 of the blob.
-    pub hash: u64,
+pub struct HeldConfig {
+    cell: Cell,
+    client_form: Option<Pointer>,
 }
 
 impl std::fmt::Debug for HeldConfig {
@@ -40,14 +34,14 @@ impl std::fmt::Debug for HeldConfig {
 }
 
 impl HeldConfig {
-    /// Decodes a blob, which must be of this environment.
-    pub fn decode(bytes: Vec<u8>, environment: &str) -> Result<Self, Refusal> {
+    /// Decodes the blob that a pointer names, which must be of this environment.
+    fn decode(bytes: Vec<u8>, pointer: &Pointer, environment: &str) -> Result<Self, Refusal> {
         let cell = Cell::try_new(bytes, |bytes| {
             blob::decode(bytes)
                 .map(|(header, config)| Decoded { header, config })
                 .map_err(Refusal::Damaged)
         })?;
-        let held = Self(cell, OnceLock::new());
+        let held = Self { cell, client_form: pointer.client_form() };
         if held.config().is_client_form() {
             return Err(Refusal::ClientForm);
         }
@@ -60,26 +54,22 @@ impl HeldConfig {
 
     /// The blob, header included.
     pub fn bytes(&self) -> &[u8] {
-        self.0.borrow_owner()
+        self.cell.borrow_owner()
     }
 
     /// The header of the blob.
     pub fn header(&self) -> &Header {
-        &self.0.borrow_dependent().header
+        &self.cell.borrow_dependent().header
     }
 
     /// The config.
     pub fn config(&self) -> &CompiledConfig<'_> {
-        &self.0.borrow_dependent().config
+        &self.cell.borrow_dependent().config
     }
 
-    /// What a browser may hold of this config.
-    pub fn client_form(&self) -> &ClientForm {
-        self.1.get_or_init(|| {
-            let form = eval_core::client::form(self.config());
-            let bytes = blob::encode(&form, self.generation(), self.header().created_at_ms);
-            ClientForm { hash: xxhash_rust::xxh3::xxh3_64(&bytes), bytes }
-        })
+    /// Where its client form lies; `None` when publishing made none.
+    pub fn client_form(&self) -> Option<&Pointer> {
+        self.client_form.as_ref()
     }
 
     /// The number that only grows.
@@ -100,6 +90,9 @@ pub enum Refusal {
     /// A client form, by which an edge could decide only half of what it is asked.
     #[error("the blob is a client form")]
     ClientForm,
+    /// A whole config, where a client form was announced.
+    #[error("the blob is no client form")]
+    NoClientForm,
     /// The blob's generation is not the one that the pointer names.
     #[error("the pointer names generation {pointer}, the blob is generation {blob}")]
     OtherGeneration {
@@ -155,6 +148,19 @@ pub struct Pointer {
     /// Ed25519 signature over the blob, base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+    /// The client form of the same generation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_form: Option<ClientFormObject>,
+}
+
+/// What a pointer says of a client form.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct ClientFormObject {
+    /// Its key in the object store.
+    pub object: String,
+    /// Ed25519 signature over the whole of it under the pointer's key, base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 /// Key of the pointer of an environment in the object store.
@@ -178,6 +184,20 @@ impl Pointer {
         }
     }
 
+    /// What names the client form, as a pointer of its own; `None` where publishing made none, or names one outside of the
+    /// environment's configs, which is no reason to refuse a good config.
+    pub fn client_form(&self) -> Option<Self> {
+        let form = self.client_form.as_ref()?;
+        let pointer = Self {
+            generation: self.generation,
+            object: form.object.clone(),
+            key_id: self.key_id.clone(),
+            signature: form.signature.clone(),
+            ..Self::default()
+        };
+        (pointer.environment()? == self.environment()?).then_some(pointer)
+    }
+
     /// The environment to whose blobs its object belongs.
     pub fn environment(&self) -> Option<&str> {
         let (environment, name) = self.object.strip_prefix("configs/")?.split_once('/')?;
@@ -196,11 +216,11 @@ pub(crate) fn accept(
         let found = blake3::hash(&bytes).to_hex();
         if !found.as_str().eq_ignore_ascii_case(expected) {
             // A damaged blob says more by its own checksum than by this one.
-            HeldConfig::decode(bytes, environment)?;
+            HeldConfig::decode(bytes, pointer, environment)?;
             return Err(Refusal::OtherContent(found.to_string()));
         }
     }
-    let offered = HeldConfig::decode(bytes, environment)?;
+    let offered = HeldConfig::decode(bytes, pointer, environment)?;
     if offered.generation() != pointer.generation {
         return Err(Refusal::OtherGeneration {
             pointer: pointer.generation,

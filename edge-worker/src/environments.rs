@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use eval_core::{CompiledConfig, fingerprint};
 
+use crate::client_form::{ClientForms, Found};
 use crate::config::{self, HeldConfig, Pointer, Refusal};
 use crate::copies::ConfigCopy;
 use crate::service::ServiceConfig;
@@ -37,6 +38,7 @@ pub struct Environment {
     status: Mutex<LoadStatus>,
     list_key: OnceLock<Option<[u8; 32]>>,
     signing_keys: OnceLock<Option<SigningKeys>>,
+    client_forms: ClientForms,
 }
 
 /// How loading an environment went.
@@ -120,6 +122,7 @@ impl Environment {
             status: Mutex::default(),
             list_key: OnceLock::new(),
             signing_keys: OnceLock::new(),
+            client_forms: ClientForms::default(),
         }
     }
 
@@ -159,6 +162,50 @@ impl Environment {
         self.signing_keys
             .get_or_init(|| Some(SigningKeys::derive(settings.list_secret.as_ref()?, &self.id)))
             .as_ref()
+    }
+
+    /// What a request for the client form is answered, while `config` is in use.
+    pub(crate) fn client_form(&self, config: &HeldConfig, now_ms: i64, retry_ms: i64) -> Found {
+        self.client_forms.find(config, now_ms, retry_ms)
+    }
+
+    /// Whether the client form of what is held is wanted and nobody is fetching it.
+    pub fn is_client_form_due(&self, now_ms: i64, retry_ms: i64) -> bool {
+        self.held().is_some_and(|held| self.client_forms.is_due(&held, now_ms, retry_ms))
+    }
+
+    /// Whether the client form of what is held is wanted and nobody is fetching it; if so, the caller has taken it on.
+    pub fn begin_client_form(&self, now_ms: i64, retry_ms: i64) -> bool {
+        self.held().is_some_and(|held| self.client_forms.begin(&held, now_ms, retry_ms))
+    }
+
+    /// The config in use, and what its client form must pass to be taken; `None` where there is none to fetch.
+    pub fn client_form_candidate(
+        &self,
+        keys: &PublicKeys,
+    ) -> Option<(Arc<HeldConfig>, Result<Candidate, Refusal>)> {
+        let held = self.held()?;
+        let pointer = held.client_form()?.clone();
+        let candidate = keys.check(&pointer).map(|check| Candidate { pointer, check });
+        Some((held, candidate))
+    }
+
+    /// The bytes of a config's client form, and whether they have passed the candidate's check. Takes them, or keeps what is held and
+    /// says why.
+    pub fn offer_client_form(
+        &self,
+        config: &HeldConfig,
+        candidate: &Candidate,
+        bytes: Vec<u8>,
+        is_authentic: bool,
+        now_ms: i64,
+    ) -> Result<(), Refusal> {
+        self.client_forms.offer(config, candidate, bytes, is_authentic, now_ms)
+    }
+
+    /// The client form could not be read.
+    pub fn fail_client_form(&self, now_ms: i64) {
+        self.client_forms.fail(now_ms);
     }
 
     /// Whether no load has ended yet, so that the request has to load first.

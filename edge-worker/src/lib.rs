@@ -9,6 +9,7 @@
 
 pub mod request;
 pub mod response;
+pub mod frame;
 pub mod service;
 pub mod routes;
 mod auth;
@@ -18,6 +19,7 @@ pub mod ofrep;
 pub mod freshness;
 pub mod stream;
 pub mod bundle;
+mod client_form;
 pub mod assignments;
 pub mod archive;
 pub mod events;

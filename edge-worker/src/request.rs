@@ -87,6 +87,22 @@ impl<'r> Headers<'r> {
 }
 
 impl<'r> Request<'r> {
+    /// From method, path, query and the headers of [`Headers::NAMES`], one a line.
+    pub fn from_lines(head: &'r str, body: &'r [u8], body_too_large: bool, now_ms: i64) -> Self {
+        let mut lines = head.splitn(4, '\n');
+        let mut next = || lines.next().unwrap_or_default();
+        Self {
+            method: next(),
+            path: next(),
+            query: next(),
+            headers: Headers::from_lines(next()),
+            body,
+            body_too_large,
+            now_ms,
+            has_freshened: false,
+        }
+    }
+
     /// The first value of a query parameter, as written (not decoded).
     pub fn query_value(&self, name: &str) -> Option<&'r str> {
         self.query.split('&').find_map(|pair| {

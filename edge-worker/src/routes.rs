@@ -99,7 +99,7 @@ fn route(service: &Service, request: &Request<'_>) -> Outcome {
         Route::Evaluate => {
             evaluate::evaluate(service, &access, request).unwrap_or_else(Answer::from)
         }
-        Route::ConfigBundle => bundle::config_bundle(&access, request).unwrap_or_else(Answer::from),
+        Route::ConfigBundle => return bundle::config_bundle(service, &access, request),
         Route::Stream => return stream::open(service, &access, request),
         Route::Assignments(id) => return assignments::assignments(service, &access, request, id),
         Route::OfrepFlags => match ofrep::evaluate_flags(service, &access, request) {

@@ -84,6 +84,8 @@ pub enum Outcome {
     Answer(Answer),
     /// Load this environment, of which nothing is known yet, and ask again.
     Load(Arc<Environment>),
+    /// Load the client form of this environment's config, of which nothing is known yet, and ask again.
+    LoadClientForm(Arc<Environment>),
     /// Load this archived generation, of which nothing is known yet, and ask again.
     LoadArchived(crate::archive::Wanted),
     /// Load this environment within [`FRESHEN_MS`](crate::freshness::FRESHEN_MS) at most, and ask again with `has_freshened`: the
@@ -229,13 +231,24 @@ impl Service {
         begins.then_some(environment)
     }
 
+    /// Environments whose client form is wanted and which nobody is fetching; the caller has taken them on.
+    pub fn begin_client_forms(&self, now_ms: i64) -> Vec<Arc<Environment>> {
+        let mut environments = self.environments.list();
+        environments.retain(|environment| {
+            environment.begin_client_form(now_ms, self.config.refresh_interval_ms)
+        });
+        environments
+    }
+
     /// Whether a refresh or a flush is due. Cheap, and takes nothing on.
     pub fn has_background_work(&self, now_ms: i64) -> bool {
+        let interval_ms = self.config.refresh_interval_ms;
         self.is_flush_due(now_ms)
             || (self.config.has_store
                 && self.environments.list().iter().any(|environment| {
                     environment
                         .is_refresh_due(now_ms, self.refresh_interval_ms(environment, now_ms))
+                        || environment.is_client_form_due(now_ms, interval_ms)
                 }))
     }
 

@@ -447,33 +447,6 @@ fn the_bundle_is_the_blob_for_server_keys_only() {
 }
 
 #[test]
-fn the_bundle_of_a_client_key_is_the_client_form() {
-    let service = service_with(5);
-    let answer = ask(&service, get("/v1/config-bundle", CLIENT_KEY));
-    assert_eq!(answer.status, 200);
-    let (header, form) = eval_core::blob::decode(&answer.body).unwrap();
-    assert_eq!((header.generation, form.is_client_form()), (5, true));
-    let etag = answer.header("etag").unwrap();
-    assert_ne!(ask(&service, get("/v1/config-bundle", SERVER_KEY)).header("etag"), Some(etag));
-    let mut again = get("/v1/config-bundle", CLIENT_KEY);
-    again.headers.if_none_match = Some(etag);
-    assert_eq!(ask(&service, again).status, 304);
-    let names = ["checkout", "global_2026", "returning", "in_browser", "plan", "gold", "user_id"];
-    for name in names {
-        let found = answer.body.windows(name.len()).any(|bytes| bytes == name.as_bytes());
-        assert!(!found, "{name}");
-    }
-    let environment = service.environments().get(ENVIRONMENT, NOW_MS);
-    let object = source::pointer(5).1;
-    let pointer = Pointer { generation: 5, object, ..Pointer::default() };
-    let candidate = Candidate { pointer, check: None };
-    assert!(
-        !environment.offer(&candidate, answer.body, true, NOW_MS),
-        "an edge takes no client form"
-    );
-}
-
-#[test]
 fn ofrep_answers_have_all_that_clients_need() {
     let service = service_with(2);
     let one = |key: &str, body: &str| {

@@ -188,8 +188,8 @@ pub(crate) async fn get_config(
     Ok(response)
 }
 
-/// Answers an object below `configs/`, as the delivery network would: the manifests, the pointer and
-/// the blobs of every environment, which hold no secrets. Takes no token.
+/// Answers an object below `configs/`, as the delivery network would: the manifests, the pointer,
+/// the blobs and their client forms of every environment, which hold no secrets. Takes no token.
 pub(crate) async fn get_published_object(
     State(state): State<AppState>,
     PathKey(key): PathKey,
@@ -208,7 +208,7 @@ pub(crate) async fn get_published_object(
     answer_unless_known(&headers, &tag, caching, &path, async || Ok(bytes)).await
 }
 
-/// Whether a key below `configs/` has one of the three forms that publishing writes. Everything else
+/// Whether a key below `configs/` has one of the forms that publishing writes. Everything else
 /// (other folders, `..`, absolute paths, hidden files) does not exist.
 fn is_published_key(key: &str) -> bool {
     let digits = |text: &str, n| text.len() == n && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -217,14 +217,14 @@ fn is_published_key(key: &str) -> bool {
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     let blob = |name: &str| {
-        name.strip_suffix(".bin").and_then(|stem| stem.split_once('-')).is_some_and(
-            |(generation, hash)| {
-                digits(generation, generation.len())
-                    && !generation.is_empty()
-                    && hash.len() == 16
-                    && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-            },
-        )
+        let stem = name.strip_suffix(".bin");
+        let stem = stem.map(|stem| stem.strip_suffix(".client").unwrap_or(stem));
+        stem.and_then(|stem| stem.split_once('-')).is_some_and(|(generation, hash)| {
+            digits(generation, generation.len())
+                && !generation.is_empty()
+                && hash.len() == 16
+                && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        })
     };
     match key.split('/').collect::<Vec<_>>()[..] {
         [id, "latest.json"] => environment(id),
@@ -245,6 +245,7 @@ mod tests {
         for key in [
             "production-k3v9x2mq/latest.json",
             "production-k3v9x2mq/7-0123456789abcdef.bin",
+            "production-k3v9x2mq/7-0123456789abcdef.client.bin",
             "production-k3v9x2mq/manifests/00000000000000000007.json",
         ] {
             assert!(is_published_key(key), "{key}");
@@ -263,6 +264,8 @@ mod tests {
             "production-k3v9x2mq/manifests/7.json",
             "production-k3v9x2mq/7-0123456789ABCDEF.bin",
             "production-k3v9x2mq/-0123456789abcdef.bin",
+            "production-k3v9x2mq/7-0123456789abcdef.server.bin",
+            "production-k3v9x2mq/7-0123456789abcdef.client.client.bin",
             "production-k3v9x2mq/latest.json#1",
             "production-k3v9x2mq/latest.json\0",
             "production-k3v9x2mq",

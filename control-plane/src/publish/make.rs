@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use analysis::plan::Plan;
-use eval_core::blob;
+use eval_core::{CompiledConfig, blob, client};
 use jiff::Timestamp;
 
-use super::prepared::Prepared;
+use super::prepared::{Parts, Prepared};
 use super::sign::Signer;
 use super::{Loaded, PublishError, Publisher, compile, plan};
 
@@ -49,9 +49,11 @@ impl Publisher {
         // Ten thousand experiments keep a core busy for tens of milliseconds.
         let (prepared, content) = tokio::task::spawn_blocking(move || {
             let config = compile::compile(&snapshot, list_secret.as_ref())?;
-            let blob = blob::encode(&config, generation, created_at.as_millisecond());
-            let content = content(&blob, &plan)?;
-            Ok::<_, PublishError>((prepare(blob, &plan, &signer), content))
+            let made_at = created_at.as_millisecond();
+            let blob = blob::encode(&config, generation, made_at);
+            let form = client_form(&config, generation, made_at);
+            let content = content(&blob, &form, &plan)?;
+            Ok::<_, PublishError>((prepare(blob, form, &plan, &signer), content))
         })
         .await
         .map_err(anyhow::Error::from)??;
@@ -59,25 +61,42 @@ impl Publisher {
     }
 }
 
-/// Hashes, signs and names a blob and its plan, whose generation and time are the blob's.
-pub(super) fn prepare(blob: Vec<u8>, plan: &Plan, signer: &Signer) -> Prepared {
+/// The client form of a config, of the same generation and time. Made here and not at the edge: the
+/// maker would be half of a Worker, and every isolate would make what is made once.
+pub(super) fn client_form(
+    config: &CompiledConfig<'_>,
+    generation: u64,
+    created_at_ms: i64,
+) -> Vec<u8> {
+    blob::encode(&client::form(config), generation, created_at_ms)
+}
+
+/// Hashes, signs and names a blob, its client form and its plan, whose generation and time are the
+/// blob's.
+pub(super) fn prepare(
+    blob: Vec<u8>,
+    client_form: Vec<u8>,
+    plan: &Plan,
+    signer: &Signer,
+) -> Prepared {
     Prepared::new(
         &plan.project,
         &plan.environment,
         plan.generation,
         plan.created_at,
-        blob.into(),
-        json(plan).into(),
+        Parts { blob: blob.into(), plan: json(plan).into(), client_form: client_form.into() },
         Some(signer),
     )
 }
 
-/// Hash of what edges and analysis read, generation and time apart.
-fn content(blob: &[u8], plan: &Plan) -> anyhow::Result<String> {
+/// Hash of what edges, browsers and analysis read, generation and time apart.
+fn content(blob: &[u8], client_form: &[u8], plan: &Plan) -> anyhow::Result<String> {
     let (_, body) = blob::verify(blob)?;
+    let (_, client_body) = blob::verify(client_form)?;
     let timeless = Plan { generation: 0, created_at: Timestamp::UNIX_EPOCH, ..plan.clone() };
     let mut hasher = blake3::Hasher::new();
     hasher.update(body);
+    hasher.update(client_body);
     hasher.update(&json(&timeless));
     Ok(hasher.finalize().to_hex().to_string())
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! configs/{environment}/{generation}-{16 hex of blake3}.bin     the blob, content-addressed
+//! configs/{environment}/{generation}-{16 hex}.client.bin        its client form, which the manifest names
 //! configs/{environment}/manifests/{generation, 20 digits}.json  the claim, created once, never changed
 //! configs/{environment}/latest.json                             the pointer: a copy of the highest manifest
 //! plans/{environment}/{generation, 20 digits}-{16 hex}.json     the analysis plan, named by the manifest
@@ -41,6 +42,23 @@ pub struct Manifest {
     /// Key of the analysis plan in object storage.
     #[serde(default)]
     pub plan: Option<String>,
+    /// The client form of the blob; absent in manifests of before there were client forms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_form: Option<ClientFormObject>,
+}
+
+/// Where the client form of a generation lies: what browsers hold of it, a blob of the same format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClientFormObject {
+    /// Key in object storage.
+    pub object: String,
+    /// BLAKE3 of it, 64 hex digits.
+    pub blake3: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// Ed25519 signature over the whole of it (header and body) by the manifest's key, base64.
+    #[serde(default)]
+    pub signature: Option<String>,
 }
 
 impl Manifest {
@@ -50,6 +68,7 @@ impl Manifest {
             && self.object == other.object
             && self.blake3 == other.blake3
             && self.plan == other.plan
+            && self.client_form == other.client_form
     }
 
     /// The bytes that are stored.
@@ -62,6 +81,11 @@ impl Manifest {
 /// Key of a blob.
 pub fn object_path(environment: &str, generation: u64, blake3: &str) -> Path {
     Path::from(format!("configs/{environment}/{generation}-{}.bin", short(blake3)))
+}
+
+/// Key of the client form of a blob.
+pub fn client_form_path(environment: &str, generation: u64, blake3: &str) -> Path {
+    Path::from(format!("configs/{environment}/{generation}-{}.client.bin", short(blake3)))
 }
 
 /// Key of an analysis plan. Its hash stands in the name because the plan is written before the

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::manifest::{Manifest, object_path, plan_path};
+use super::manifest::{ClientFormObject, Manifest, client_form_path, object_path, plan_path};
 use super::sign::Signer;
 
 /// Everything that a publication writes to object storage. The blob's header holds generation and
@@ -16,6 +16,19 @@ pub struct Prepared {
     pub blob: Bytes,
     /// The analysis plan, JSON.
     pub plan: Bytes,
+    /// The client form, header and body; `None` in what a version without client forms left behind.
+    pub client_form: Option<Bytes>,
+}
+
+/// What a publication consists of, before it is named.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Header and body.
+    pub blob: Bytes,
+    /// The analysis plan, JSON.
+    pub plan: Bytes,
+    /// The client form, header and body.
+    pub client_form: Bytes,
 }
 
 impl Prepared {
@@ -25,10 +38,12 @@ impl Prepared {
         environment: &str,
         generation: u64,
         made_at: Timestamp,
-        blob: Bytes,
-        plan: Bytes,
+        parts: Parts,
         signer: Option<&Signer>,
     ) -> Self {
+        let Parts { blob, plan, client_form } = parts;
+        let sign = |bytes: &[u8]| signer.map(|signer| signer.sign(bytes));
+        let client_hash = blake3::hash(&client_form).to_hex().to_string();
         let blake3 = blake3::hash(&blob).to_hex().to_string();
         let plan_hash = blake3::hash(&plan).to_hex();
         let manifest = Manifest {
@@ -37,12 +52,18 @@ impl Prepared {
             size: blob.len() as u64,
             published_at: made_at.to_string(),
             key_id: signer.map(|signer| signer.key_id().to_owned()),
-            signature: signer.map(|signer| signer.sign(&blob)),
+            signature: sign(&blob),
             environment: environment.to_owned(),
             project: project.to_owned(),
             plan: Some(plan_path(environment, generation, &plan_hash).into()),
+            client_form: Some(ClientFormObject {
+                object: client_form_path(environment, generation, &client_hash).into(),
+                size: client_form.len() as u64,
+                signature: sign(&client_form),
+                blake3: client_hash,
+            }),
             blake3,
         };
-        Self { manifest, blob, plan }
+        Self { manifest, blob, plan, client_form: Some(client_form) }
     }
 }

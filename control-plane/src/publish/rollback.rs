@@ -67,8 +67,10 @@ impl Publisher {
         let made_at = plan.created_at.as_millisecond();
         let format = header.format_version;
         let blob = blob::frame(format, environment_id, plan.generation, made_at, body);
+        let (_, config) = blob::decode(&archived).map_err(anyhow::Error::from)?;
+        let form = make::client_form(&config, plan.generation, made_at);
         Ok(Made {
-            prepared: make::prepare(blob, &plan, self.signer().await?),
+            prepared: make::prepare(blob, form, &plan, self.signer().await?),
             content,
             revision: loaded.snapshot.revision,
             created_at: plan.created_at,

@@ -116,15 +116,19 @@ impl ConfigStore {
     }
 }
 
-/// Stores a generation's blob and plan under their content-addressed names. Writing them again
+/// Stores a generation's blob, client form and plan under their content-addressed names. Writing them again
 /// changes nothing, so a plain overwrite also mends what a crash has torn.
 pub async fn upload(store: &ConfigStore, prepared: &Prepared) -> Result<(), StoreError> {
-    let Prepared { manifest, blob, plan } = prepared;
+    let Prepared { manifest, blob, plan, client_form } = prepared;
     let object = Path::from(manifest.object.as_str());
     store.put(&object, blob.clone(), PutMode::Overwrite, Caching::Immutable).await?;
     if let Some(path) = &manifest.plan {
         let path = Path::from(path.as_str());
         store.put(&path, plan.clone(), PutMode::Overwrite, Caching::Immutable).await?;
+    }
+    if let (Some(named), Some(bytes)) = (&manifest.client_form, client_form) {
+        let path = Path::from(named.object.as_str());
+        store.put(&path, bytes.clone(), PutMode::Overwrite, Caching::Immutable).await?;
     }
     Ok(())
 }

@@ -118,8 +118,8 @@ pub enum Arg {
     Text(Option<String>),
     /// An integer, or a null of type integer.
     Int(Option<i64>),
-    /// A byte string.
-    Bytes(Vec<u8>),
+    /// A byte string, or a null of that type.
+    Bytes(Option<Vec<u8>>),
 }
 
 impl From<&str> for Arg {
@@ -160,7 +160,13 @@ impl From<Option<i64>> for Arg {
 
 impl From<&[u8]> for Arg {
     fn from(value: &[u8]) -> Self {
-        Self::Bytes(value.to_vec())
+        Self::Bytes(Some(value.to_vec()))
+    }
+}
+
+impl From<Option<&[u8]>> for Arg {
+    fn from(value: Option<&[u8]>) -> Self {
+        Self::Bytes(value.map(<[u8]>::to_vec))
     }
 }
 
@@ -299,6 +305,11 @@ impl Row {
 
     /// Bytes of a column.
     pub fn bytes(&self, column: &str) -> sqlx::Result<Vec<u8>> {
+        self.get(column)
+    }
+
+    /// Bytes of a column that may be null.
+    pub fn opt_bytes(&self, column: &str) -> sqlx::Result<Option<Vec<u8>>> {
         self.get(column)
     }
 }

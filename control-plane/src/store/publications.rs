@@ -72,8 +72,8 @@ pub async fn insert_pending(tx: &mut Tx, new: &NewPublication<'_>) -> anyhow::Re
     let inserted = tx
         .execute(
             "INSERT INTO publications (environment_id, generation, author, state, revision, content,
-                 rollback_of, manifest, blob, plan, created_at)
-             VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, $10)",
+                 rollback_of, manifest, blob, plan, client_form, created_at)
+             VALUES ($1, $2, $3, 'pending', $4, $5, $6, $7, $8, $9, $10, $11)",
             [
                 (&manifest.environment).into(),
                 number(manifest.generation)?.into(),
@@ -84,6 +84,7 @@ pub async fn insert_pending(tx: &mut Tx, new: &NewPublication<'_>) -> anyhow::Re
                 serde_json::to_string(manifest)?.into(),
                 new.prepared.blob.as_ref().into(),
                 new.prepared.plan.as_ref().into(),
+                new.prepared.client_form.as_deref().into(),
                 new.created_at.as_millisecond().into(),
             ],
         )
@@ -103,7 +104,8 @@ pub async fn mark_live(
     now: Timestamp,
 ) -> anyhow::Result<()> {
     tx.execute(
-        "UPDATE publications SET state = 'live', live_at = COALESCE(live_at, $3), blob = NULL, plan = NULL
+        "UPDATE publications SET state = 'live', live_at = COALESCE(live_at, $3),
+             blob = NULL, plan = NULL, client_form = NULL
          WHERE environment_id = $1 AND generation = $2",
         [environment_id.into(), number(generation)?.into(), now.as_millisecond().into()],
     )
@@ -118,7 +120,8 @@ pub async fn mark_superseded(
     generation: u64,
 ) -> anyhow::Result<()> {
     tx.execute(
-        "UPDATE publications SET state = 'superseded', blob = NULL, plan = NULL
+        "UPDATE publications SET state = 'superseded',
+             blob = NULL, plan = NULL, client_form = NULL
          WHERE environment_id = $1 AND generation = $2 AND state = 'pending'",
         [environment_id.into(), number(generation)?.into()],
     )
@@ -145,7 +148,7 @@ pub async fn confirm_revision(
 /// Every pending publication of an environment with its bytes, oldest first.
 pub async fn list_pending(tx: &mut Tx, environment_id: &str) -> anyhow::Result<Vec<Prepared>> {
     tx.fetch_all(
-        "SELECT manifest, blob, plan FROM publications
+        "SELECT manifest, blob, plan, client_form FROM publications
          WHERE environment_id = $1 AND state = 'pending' ORDER BY generation",
         [environment_id.into()],
     )
@@ -156,6 +159,7 @@ pub async fn list_pending(tx: &mut Tx, environment_id: &str) -> anyhow::Result<V
             manifest: serde_json::from_str(&row.text("manifest")?)?,
             blob: row.bytes("blob")?.into(),
             plan: row.bytes("plan")?.into(),
+            client_form: row.opt_bytes("client_form")?.map(Into::into),
         })
     })
     .collect()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use control_plane::publish::claim::{self, Claim};
 use control_plane::publish::manifest::{manifest_path, pointer_path};
-use control_plane::publish::prepared::Prepared;
+use control_plane::publish::prepared::{Parts, Prepared};
 use control_plane::publish::upload::ConfigStore;
 use futures::FutureExt as _;
 use futures::future::{self, join_all};
@@ -26,8 +26,11 @@ fn prepared(generation: u64, author: &str) -> Prepared {
         ENVIRONMENT,
         generation,
         Timestamp::UNIX_EPOCH,
-        format!("blob {generation} of {author}").into_bytes().into(),
-        format!("plan {generation} of {author}").into_bytes().into(),
+        Parts {
+            blob: format!("blob {generation} of {author}").into_bytes().into(),
+            plan: format!("plan {generation} of {author}").into_bytes().into(),
+            client_form: format!("form {generation} of {author}").into_bytes().into(),
+        },
         None,
     )
 }

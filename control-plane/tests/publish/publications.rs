@@ -151,6 +151,12 @@ on_both_databases! {
         let blob = fixture.store().read(&Path::from(pointed.object.as_str())).await.unwrap().unwrap();
         assert_eq!(pointed.key_id.as_deref(), Some(signer.key_id()));
         assert!(sign::verify(&signer.public_key(), &blob, pointed.signature.as_deref().unwrap()));
+        let named = pointed.client_form.as_ref().unwrap();
+        let form = fixture.store().read(&Path::from(named.object.as_str())).await.unwrap().unwrap();
+        assert!(sign::verify(&signer.public_key(), &form, named.signature.as_deref().unwrap()));
+        let (header, config) = eval_core::blob::decode(&form).unwrap();
+        assert!(config.is_client_form());
+        assert_eq!((header.generation, header.environment.as_str()), (1, ENVIRONMENT));
         assert!(flags_of(&fixture.store(), &pointed).await.is_empty());
         let another = world.publisher(fixture.store()).await;
         assert_eq!(another.signer().await.unwrap().key_id(), signer.key_id(), "the key is kept");

@@ -53,5 +53,10 @@ pub async fn assert_pointer_is_whole(store: &ConfigStore, environment: &str) -> 
     assert_eq!(blob.len() as u64, pointed.size);
     let plan = pointed.plan.as_deref().expect("every manifest names a plan");
     assert!(store.read(&Path::from(plan)).await.unwrap().is_some(), "the plan exists");
+    let named = pointed.client_form.as_ref().expect("every manifest names a client form");
+    let form = store.read(&Path::from(named.object.as_str())).await.unwrap();
+    let form = form.expect("the client form that the pointer names exists");
+    assert_eq!(blake3::hash(&form).to_hex().as_str(), named.blake3);
+    assert_eq!(form.len() as u64, named.size);
     Some(pointed)
 }

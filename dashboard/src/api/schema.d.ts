@@ -917,6 +917,20 @@ export interface components {
         Assignments: {
             [key: string]: string;
         };
+        /** @description Where the client form of a generation lies: what browsers hold of it, a blob of the same format. */
+        ClientFormObject: {
+            /** @description BLAKE3 of it, 64 hex digits. */
+            blake3: string;
+            /** @description Key in object storage. */
+            object: string;
+            /** @description Ed25519 signature over the whole of it (header and body) by the manifest's key, base64. */
+            signature?: string | null;
+            /**
+             * Format: int64
+             * @description Size in bytes.
+             */
+            size: number;
+        };
         /** @description A treatment compared with control. */
         Comparison: {
             /** @description Interval of the effect at 1 − alpha. */
@@ -1963,6 +1977,7 @@ export interface components {
         Manifest: {
             /** @description BLAKE3 of the blob, 64 hex digits. */
             blake3: string;
+            client_form?: components["schemas"]["ClientFormObject"] | null;
             /** @description The environment's id. */
             environment: string;
             /**
@@ -2292,6 +2307,7 @@ export interface components {
             author: string;
             /** @description BLAKE3 of the blob, 64 hex digits. */
             blake3: string;
+            client_form?: components["schemas"]["ClientFormObject"] | null;
             /** @description The environment's id. */
             environment: string;
             /**

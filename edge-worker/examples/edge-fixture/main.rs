@@ -11,6 +11,7 @@
 //! `serve` reads the settings of routing from the environment, as `sortition edge` does, and `SORTITION_COLLECTOR_URL`.
 #![expect(clippy::print_stdout, reason = "a tool of the tests: its output is what they read")]
 
+mod client_form;
 mod faulty;
 mod source;
 
@@ -49,6 +50,10 @@ async fn main() -> anyhow::Result<()> {
 fn publish(store: &Path, generation: u64, routes: Vec<RouteSource>) -> anyhow::Result<()> {
     let created_at_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
     let source = ConfigSource { routes, ..source::source(generation) };
+    let form = client_form::encode(&source, generation, created_at_ms)?;
+    let form_path = store.join(source::pointer(generation).1).with_extension("client.bin");
+    std::fs::create_dir_all(form_path.parent().context("the object lies in a folder")?)?;
+    std::fs::write(form_path, form)?;
     write(store, generation, &source::encode(&source, generation, created_at_ms)?)
 }
 

@@ -247,12 +247,13 @@ pub(crate) fn encode(
     Ok(eval_core::blob::encode(&config, generation, created_at_ms))
 }
 
-/// The pointer to a blob, as publishing writes it as far as the edge reads it, and the object's key.
+/// The pointer to a blob and its client form, as publishing writes it as far as the edge reads it, and the blob's key.
 pub(crate) fn pointer(generation: u64) -> (String, String) {
     let object = format!("configs/{ENVIRONMENT}/{generation}-0000000000000000.bin");
+    let form = format!("configs/{ENVIRONMENT}/{generation}-0000000000000000.client.bin");
     (
         format!(
-            r#"{{"generation":{generation},"object":"{object}","environment":"{ENVIRONMENT}"}}"#
+            r#"{{"generation":{generation},"object":"{object}","environment":"{ENVIRONMENT}","client_form":{{"object":"{form}"}}}}"#
         ),
         object,
     )

@@ -1,21 +1,14 @@
 //! Sending to the collector: a client's batch while it waits, the edge's own exposures afterwards, and what a queue kept.
 
-use std::time::Duration;
+use worker::Env;
 
-use worker::worker_sys::web_sys;
-use worker::{AbortSignal, Delay, Fetch, Headers, Method, RequestInit};
-
-use super::Isolate;
-use super::now_ms;
-use super::queue::Queue;
 use super::settings::WorkerSettings;
+use super::{Isolate, io, now_ms};
 use crate::events::{COLLECTOR_PATH, Forward, Forwarded};
 use crate::exposures::{Delivery, Parcel};
 use crate::queue::{Message, retry_delay_s};
 use crate::service::Service;
 
-/// Milliseconds that the collector may take to acknowledge.
-const POST_TIMEOUT_MS: u32 = 5000;
 /// Milliseconds for which exposures gather before they are sent, so that requests under load share one post.
 const GATHER_MS: u64 = 50;
 /// Milliseconds after which a flush leaves what still waits to the next request. With the timeout of a post it stays within the 30 s
@@ -25,13 +18,13 @@ const MAX_FLUSH_MS: i64 = 20_000;
 /// Passes a client's batch on, or hands it to the queue when the collector cannot be reached.
 pub(super) async fn forward(
     isolate: &Isolate,
-    queue: Option<&Queue>,
+    env: &Env,
     forward: &Forward,
     body: &[u8],
 ) -> Forwarded {
     let Isolate { service, settings } = isolate;
     if service.queue_takes(now_ms()) && service.exposures().rest_ms(now_ms()) > 0 {
-        return keep(service, queue, forward.messages(body)).await;
+        return keep(service, env, forward.messages(body)).await;
     }
     let content_encoding = forward.content_encoding.as_deref();
     let sent =
@@ -41,19 +34,17 @@ pub(super) async fn forward(
         return sent;
     }
     service.observe_collector(Delivery::TryAgain, now_ms());
-    keep(service, queue, forward.messages(body)).await
+    keep(service, env, forward.messages(body)).await
 }
 
 /// Hands messages to the queue; `Unreachable` when there is none or it takes them not all.
-async fn keep(
-    service: &Service,
-    queue: Option<&Queue>,
-    messages: Option<Vec<Vec<u8>>>,
-) -> Forwarded {
-    let (Some(queue), Some(messages)) = (queue, messages) else { return Forwarded::Unreachable };
+async fn keep(service: &Service, env: &Env, messages: Option<Vec<Vec<u8>>>) -> Forwarded {
+    let Some(messages) = messages.filter(|_| service.config().has_queue) else {
+        return Forwarded::Unreachable;
+    };
     for message in messages {
-        if let Err(error) = queue.put(&message).await {
-            worker::console_error!("the queue takes nothing: error={error:?}");
+        if let Err(error) = io::put(env, &message).await {
+            worker::console_error!("the queue takes nothing: error={error}");
             service.queue_failed(now_ms());
             return Forwarded::Unreachable;
         }
@@ -71,7 +62,12 @@ async fn post(
 ) -> Forwarded {
     let Some(base) = settings.collector_url.as_deref() else { return Forwarded::Unreachable };
     let url = format!("{base}{COLLECTOR_PATH}");
-    match try_post(&url, key, content_type, content_encoding, body).await {
+    let mut headers = format!("authorization: Bearer {key}\ncontent-type: {content_type}");
+    if let Some(content_encoding) = content_encoding {
+        headers.push_str("\ncontent-encoding: ");
+        headers.push_str(content_encoding);
+    }
+    match io::post(&url, &headers, body).await {
         Ok(forwarded) => {
             if let Forwarded::Answered { status: status @ 500.., .. } = &forwarded {
                 worker::console_warn!("the collector failed: status={status}");
@@ -85,42 +81,16 @@ async fn post(
     }
 }
 
-async fn try_post(
-    url: &str,
-    key: &str,
-    content_type: &str,
-    content_encoding: Option<&str>,
-    body: &[u8],
-) -> worker::Result<Forwarded> {
-    let headers = Headers::new();
-    headers.set("authorization", &format!("Bearer {key}"))?;
-    headers.set("content-type", content_type)?;
-    if let Some(content_encoding) = content_encoding {
-        headers.set("content-encoding", content_encoding)?;
-    }
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post)
-        .with_headers(headers)
-        .with_body(Some(js_sys::Uint8Array::from(body).into()));
-    let request = worker::Request::new_with_init(url, &init)?;
-    let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(POST_TIMEOUT_MS));
-    let mut response = Fetch::Request(request).send_with_signal(&signal).await?;
-    let header = |name| response.headers().get(name).ok().flatten();
-    let (content_type, retry_after) = (header("content-type"), header("retry-after"));
-    let status = response.status_code();
-    Ok(Forwarded::answered(status, content_type, retry_after, response.bytes().await?))
-}
-
 /// Sends all exposures that wait, and those that come meanwhile: perhaps no later request comes that would send them. Ends when none
 /// wait, or in time for `waitUntil`; under traffic the next request then goes on.
-pub(super) async fn flush(isolate: &Isolate, queue: Option<&Queue>) {
+pub(super) async fn flush(isolate: &Isolate, env: &Env) {
     let service = &isolate.service;
     let began_ms = now_ms();
     let mut wait_ms = GATHER_MS;
     loop {
-        Delay::from(Duration::from_millis(wait_ms)).await;
+        io::sleep(wait_ms).await;
         while let Some((parcel, asks_collector)) = service.lease_exposures(now_ms()) {
-            let delivery = deliver(isolate, queue, &parcel, asks_collector).await;
+            let delivery = deliver(isolate, env, &parcel, asks_collector).await;
             service.exposures().settle(parcel.id, delivery, now_ms());
             if delivery == Delivery::TryAgain {
                 break;
@@ -136,12 +106,7 @@ pub(super) async fn flush(isolate: &Isolate, queue: Option<&Queue>) {
     }
 }
 
-async fn deliver(
-    isolate: &Isolate,
-    queue: Option<&Queue>,
-    parcel: &Parcel,
-    asks_collector: bool,
-) -> Delivery {
+async fn deliver(isolate: &Isolate, env: &Env, parcel: &Parcel, asks_collector: bool) -> Delivery {
     let Isolate { service, settings } = isolate;
     let (key, content_type) = (parcel.key.as_str(), "application/x-ndjson");
     if asks_collector {
@@ -155,7 +120,7 @@ async fn deliver(
         }
     }
     let message = Message { key, content_type, content_encoding: None, body: &parcel.body };
-    match keep(service, queue, Some(vec![message.encode()])).await {
+    match keep(service, env, Some(vec![message.encode()])).await {
         Forwarded::Queued => Delivery::Queued,
         _ => Delivery::TryAgain,
     }

@@ -10,8 +10,7 @@
 )]
 
 mod collector;
-mod frame;
-mod queue;
+mod io;
 mod routing;
 mod settings;
 mod signature;
@@ -26,11 +25,11 @@ use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::{Date, Env};
 
 use crate::archive::Wanted;
-use crate::request::{Headers, Request};
+use crate::frame;
+use crate::request::Request;
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
 use crate::standing::Source;
-use queue::Queue;
 use settings::WorkerSettings;
 
 struct Isolate {
@@ -85,46 +84,25 @@ pub fn answer(
 ) -> Vec<u8> {
     let Some(isolate) = isolate() else { return not_started() };
     let now_ms = milliseconds(now_ms);
-    let request = Request { has_freshened, ..request(head, body, body_too_large, now_ms) };
-    match isolate.service.handle(&request) {
-        Outcome::Answer(answer) => {
-            frame::answer(&answer, isolate.service.has_background_work(now_ms))
-        }
-        Outcome::Load(environment) => frame::load(environment.id()),
-        Outcome::LoadArchived(wanted) => {
-            frame::load(&format!("{}@{}", wanted.environment.id(), wanted.generation))
-        }
-        Outcome::Freshen(wanted) => {
-            frame::freshen(&format!("{}@{}", wanted.environment.id(), wanted.held))
-        }
-        Outcome::Stream(_) => frame::stream(),
-        Outcome::Forward(_) => frame::forward(),
-    }
+    let request =
+        Request { has_freshened, ..Request::from_lines(head, body, body_too_large, now_ms) };
+    frame::outcome(&isolate.service, &isolate.service.handle(&request), now_ms)
 }
 
 fn not_started() -> Vec<u8> {
     frame::answer(&Problem::new(500, "not_started", "the Worker was not started").into(), false)
 }
 
-fn request<'r>(head: &'r str, body: &'r [u8], body_too_large: bool, now_ms: i64) -> Request<'r> {
-    let mut lines = head.splitn(4, '\n');
-    Request {
-        method: lines.next().unwrap_or_default(),
-        path: lines.next().unwrap_or_default(),
-        query: lines.next().unwrap_or_default(),
-        headers: Headers::from_lines(lines.next().unwrap_or_default()),
-        body,
-        body_too_large,
-        now_ms,
-        has_freshened: false,
-    }
-}
-
-/// Loads an environment of which nothing is known yet, or `environment@generation` out of the archive. Whether a config is held then, or
-/// none is needed.
+/// Loads an environment of which nothing is known yet, its client form (`environment/client`), or `environment@generation` out of the
+/// archive. Whether a config is held then, or none is needed.
 #[wasm_bindgen]
 pub async fn load(env: Env, environment: String) -> bool {
     let Some(isolate) = isolate() else { return false };
+    if let Some(environment) = environment.strip_suffix(frame::CLIENT_FORM) {
+        let environment = isolate.service.environments().get(environment, now_ms());
+        store::load_client_form(&env, &isolate.settings, &environment).await;
+        return true;
+    }
     if let Some((environment, generation)) = environment.split_once('@') {
         let environment = isolate.service.environments().get(environment, now_ms());
         let wanted = Wanted { environment, generation: generation.parse().unwrap_or(0) };
@@ -173,16 +151,21 @@ pub fn copy(environment: &str) -> Vec<u8> {
 #[wasm_bindgen]
 pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
     let Some(isolate) = isolate() else { return not_started() };
-    let answer: Answer = match isolate.service.handle(&request(&head, &body, false, now_ms())) {
-        Outcome::Forward(forward) => {
-            let queue = Queue::bound(&env);
-            forward.answer(collector::forward(&isolate, queue.as_ref(), &forward, &body).await)
-        }
-        Outcome::Answer(answer) => answer,
-        Outcome::Load(_) | Outcome::LoadArchived(_) | Outcome::Freshen(_) | Outcome::Stream(_) => {
-            Problem::new(503, "no_config", "the environment was forgotten; send this again").into()
-        }
-    };
+    let answer: Answer =
+        match isolate.service.handle(&Request::from_lines(&head, &body, false, now_ms())) {
+            Outcome::Forward(forward) => {
+                forward.answer(collector::forward(&isolate, &env, &forward, &body).await)
+            }
+            Outcome::Answer(answer) => answer,
+            Outcome::Load(_)
+            | Outcome::LoadClientForm(_)
+            | Outcome::LoadArchived(_)
+            | Outcome::Freshen(_)
+            | Outcome::Stream(_) => {
+                Problem::new(503, "no_config", "the environment was forgotten; send this again")
+                    .into()
+            }
+        };
     frame::answer(&answer, isolate.service.has_background_work(now_ms()))
 }
 
@@ -199,11 +182,22 @@ pub async fn background(env: Env) {
         })
     });
     let refreshes: js_sys::Array = refreshes.collect();
+    let reads = {
+        let (env, isolate) = (env.clone(), isolate.clone());
+        future_to_promise(async move {
+            let _ = JsFuture::from(js_sys::Promise::all(&refreshes)).await;
+            // After the configs, so that the forms are those of the newest.
+            for environment in isolate.service.begin_client_forms(now_ms()) {
+                store::load_client_form(&env, &isolate.settings, &environment).await;
+            }
+            Ok(JsValue::UNDEFINED)
+        })
+    };
     if isolate.service.begin_flush(now_ms()) {
-        collector::flush(&isolate, Queue::bound(&env).as_ref()).await;
+        collector::flush(&isolate, &env).await;
         isolate.service.end_flush();
     }
-    let _ = JsFuture::from(js_sys::Promise::all(&refreshes)).await;
+    let _ = JsFuture::from(reads).await;
 }
 
 /// Takes messages of the queue, each with the number of times that it was brought. Answers for each the seconds after which the queue

@@ -1,6 +1,6 @@
 //! What `shim/routing.js` calls to route a request. The fetching is JavaScript's, because bodies shall not pass through Wasm.
 //!
-//! A step answers one byte string, as in [`super::frame`]:
+//! A step answers one byte string, as in [`crate::frame`]:
 //!
 //! ```text
 //! byte 0      0 answer of the edge's own, 1 load an environment first, 5 go by the plan, 6 next attempt, 7 send the origin's answer
@@ -13,7 +13,8 @@
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-use super::{frame, isolate};
+use super::isolate;
+use crate::frame;
 use crate::routing::{self, Edits, Head, Plan, Routed, Verdict};
 
 const GO: u8 = 5;

@@ -1,14 +1,16 @@
 //! The Worker's variables and secrets.
 
-use worker::{Bucket, Env};
+use js_sys::Reflect;
+use worker::Env;
 
-use super::queue::Queue;
 use crate::routing::{Hosts, RoutingConfig};
 use crate::service::ServiceConfig;
 use crate::trust::PublicKeys;
 
 /// The R2 binding that holds `configs/…`.
-const BUCKET_BINDING: &str = "CONFIGS";
+const BUCKET: &str = "CONFIGS";
+/// The Cloudflare Queue that takes events while the collector cannot be reached.
+const QUEUE: &str = "EXPOSURES";
 
 /// Milliseconds between two looks for a newer config while somebody reads a stream; each costs a subrequest.
 const STREAM_REFRESH_INTERVAL_MS: i64 = 1000;
@@ -33,9 +35,12 @@ pub(super) struct WorkerSettings {
 impl WorkerSettings {
     pub(super) fn read(env: &Env, seed: [u8; 32]) -> Self {
         let text = |name: &str| {
-            env.var(name).ok().map(|value| value.to_string()).filter(|value| !value.is_empty())
+            let value = Reflect::get(env, &name.into()).ok()?.as_string();
+            value.filter(|value| !value.is_empty())
         };
         let number = |name| text(name).and_then(|text| text.parse::<i64>().ok());
+        let is_bound =
+            |name: &str| Reflect::get(env, &name.into()).is_ok_and(|value| value.is_object());
         let url = |name| text(name).map(|url| url.trim_end_matches('/').to_owned());
         let (config_url, collector_url) =
             (url("SORTITION_CONFIG_URL"), url("SORTITION_COLLECTOR_URL"));
@@ -62,8 +67,8 @@ impl WorkerSettings {
                     .and_then(|n| n.try_into().ok())
                     .unwrap_or(MAX_STREAMS),
                 has_collector: collector_url.is_some(),
-                has_queue: Queue::bound(env).is_some(),
-                has_store: config_url.is_some() || bucket(env).is_some(),
+                has_queue: is_bound(QUEUE),
+                has_store: config_url.is_some() || is_bound(BUCKET),
                 cookie_domain: text("SORTITION_COOKIE_DOMAIN"),
                 routing: routing(&text),
                 public_keys: public_keys(&text("SORTITION_PUBLIC_KEYS").unwrap_or_default()),
@@ -100,9 +105,4 @@ fn routing(text: &dyn Fn(&str) -> Option<String>) -> RoutingConfig {
             .and_then(|text| text.parse().ok())
             .unwrap_or(defaults.origin_timeout_ms),
     }
-}
-
-/// The bound bucket, if there is one.
-pub(super) fn bucket(env: &Env) -> Option<Bucket> {
-    env.bucket(BUCKET_BINDING).ok()
 }

@@ -1,11 +1,9 @@
 //! Reading configs: from the R2 bucket that is bound as `CONFIGS`, else over HTTP.
 
-use worker::worker_sys::web_sys;
-use worker::{AbortSignal, Env, Fetch, Method, Request};
+use worker::Env;
 
-use super::now_ms;
-use super::settings::{WorkerSettings, bucket};
-use super::signature;
+use super::settings::WorkerSettings;
+use super::{io, now_ms, signature};
 use crate::archive::{Loaded, Wanted};
 use crate::config::pointer_key;
 use crate::copies::ConfigCopy;
@@ -88,6 +86,42 @@ async fn try_adopt(
     Ok(is_new.then_some(generation))
 }
 
+/// Reads the client form of the config in use.
+pub(super) async fn load_client_form(
+    env: &Env,
+    settings: &WorkerSettings,
+    environment: &Environment,
+) {
+    let keys = &settings.service.public_keys;
+    let Some((held, candidate)) = environment.client_form_candidate(keys) else { return };
+    let error = match candidate {
+        Ok(candidate) => {
+            match read(env, settings, &candidate.pointer.object, BLOB_TIMEOUT_MS).await {
+                Ok(Some(bytes)) => {
+                    let check = candidate.check.as_deref();
+                    let is_authentic = signature::is_authentic(check, &bytes).await;
+                    let now_ms = now_ms();
+                    match environment.offer_client_form(
+                        &held,
+                        &candidate,
+                        bytes,
+                        is_authentic,
+                        now_ms,
+                    ) {
+                        Ok(()) => return,
+                        Err(refusal) => refusal.to_string(),
+                    }
+                }
+                Ok(None) => "the store does not have it".to_owned(),
+                Err(error) => error,
+            }
+        }
+        Err(refusal) => refusal.to_string(),
+    };
+    environment.fail_client_form(now_ms());
+    worker::console_warn!("client form not taken: environment={} error={error}", environment.id());
+}
+
 /// Reads a generation by its manifest. Nothing of what is held changes.
 pub(super) async fn load_archived(env: &Env, settings: &WorkerSettings, wanted: &Wanted) -> Loaded {
     let candidate = match read(env, settings, &wanted.manifest_key(), POINTER_TIMEOUT_MS).await {
@@ -148,32 +182,5 @@ async fn read(
     key: &str,
     timeout_ms: u32,
 ) -> Result<Option<Vec<u8>>, String> {
-    let result = match (bucket(env), &settings.config_url) {
-        (Some(bucket), _) => read_bucket(&bucket, key).await,
-        (None, Some(base)) => read_http(&format!("{base}/{key}"), timeout_ms).await,
-        (None, None) => {
-            return Err("neither the R2 binding CONFIGS nor SORTITION_CONFIG_URL is set".to_owned());
-        }
-    };
-    result.map_err(|error| format!("reading {key}: {error}"))
-}
-
-async fn read_bucket(bucket: &worker::Bucket, key: &str) -> worker::Result<Option<Vec<u8>>> {
-    let Some(object) = bucket.get(key).execute().await? else { return Ok(None) };
-    match object.body() {
-        Some(body) => body.bytes().await.map(Some),
-        None => Ok(None),
-    }
-}
-
-async fn read_http(url: &str, timeout_ms: u32) -> worker::Result<Option<Vec<u8>>> {
-    // Not `Fetch::Url`, which links a URL parser with its Unicode tables: a third of the Worker.
-    let request = Request::new(url, Method::Get)?;
-    let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(timeout_ms));
-    let mut response = Fetch::Request(request).send_with_signal(&signal).await?;
-    match response.status_code() {
-        200 => response.bytes().await.map(Some),
-        404 => Ok(None),
-        status => Err(worker::Error::RustError(format!("the store answered {status}"))),
-    }
+    io::read(env, settings.config_url.as_deref(), key, timeout_ms).await
 }

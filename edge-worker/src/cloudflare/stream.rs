@@ -1,12 +1,12 @@
 //! What `shim/stream.js` calls to serve a stream. Waiting and writing are JavaScript's; each request waits for itself.
 
-use std::time::Duration;
-
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Delay, Env};
+use worker::Env;
 
-use super::{frame, isolate, milliseconds, now_ms, request, store};
+use super::{io, isolate, milliseconds, now_ms, store};
+use crate::frame;
 use crate::freshness::{FRESHEN_MS, STEP_MS, Wanted};
+use crate::request::Request;
 use crate::service::Outcome;
 use crate::stream::Feed;
 
@@ -29,7 +29,7 @@ pub struct EventStream {
 pub fn open_stream(head: &str, now_ms: f64) -> Option<EventStream> {
     let isolate = isolate()?;
     let Outcome::Stream(opened) =
-        isolate.service.handle(&request(head, b"", false, milliseconds(now_ms)))
+        isolate.service.handle(&Request::from_lines(head, b"", false, milliseconds(now_ms)))
     else {
         return None;
     };
@@ -98,7 +98,7 @@ pub async fn freshen(env: Env, wanted: String) {
         if wanted.begin_load(now_ms()) {
             store::load(&env, &isolate.settings, &wanted.environment).await;
         } else {
-            Delay::from(Duration::from_millis(STEP_MS)).await;
+            io::sleep(STEP_MS).await;
         }
     }
 }

@@ -154,6 +154,13 @@ async fn refresh(edge: Arc<Edge>, interval: Duration, shutdown: CancellationToke
                 guard::catch(&edge.service, "loading a config", edge.load(&environment)).await;
             });
         }
+        for environment in edge.service.begin_client_forms(now_ms()) {
+            let edge = edge.clone();
+            tokio::spawn(async move {
+                let loading = edge.source.load_client_form(&environment);
+                guard::catch(&edge.service, "loading a client form", loading).await;
+            });
+        }
         stream::call(&edge, &mut called);
         report(&edge.service);
     }
@@ -301,8 +308,9 @@ async fn decide(edge: &Arc<Edge>, parts: &Parts, body: Vec<u8>, body_too_large: 
     if let Some(on_request) = edge.on_request {
         on_request(request.path, request.query);
     }
-    // A request waits for at most two loads: of the environment that its key names, and of the default one; and for news.
-    for _ in 0..4 {
+    // A request waits for at most three loads: of the environment that its key names, of the default one, and of a client form; and for
+    // news.
+    for _ in 0..5 {
         match edge.service.handle(&request) {
             Outcome::Answer(answer) => return Decided::Answer(answer),
             Outcome::Stream(opened) => return Decided::Stream(*opened),
@@ -314,6 +322,9 @@ async fn decide(edge: &Arc<Edge>, parts: &Parts, body: Vec<u8>, body_too_large: 
             Outcome::Freshen(wanted) => {
                 edge.freshen(wanted).await;
                 request.has_freshened = true;
+            }
+            Outcome::LoadClientForm(environment) => {
+                edge.source.load_client_form(&environment).await;
             }
             Outcome::LoadArchived(wanted) => {
                 let loaded = edge.source.load_archived(&wanted).await;

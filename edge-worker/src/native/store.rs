@@ -80,6 +80,37 @@ impl ConfigSource {
         Ok(true)
     }
 
+    /// Reads the client form of the config in use.
+    pub(super) async fn load_client_form(&self, environment: &Environment) {
+        let Some((held, candidate)) = environment.client_form_candidate(&self.keys) else { return };
+        let error = match candidate {
+            Ok(candidate) => {
+                match self.store.read(&candidate.pointer.object, BLOB_TIMEOUT_MS).await {
+                    Ok(Some(bytes)) => {
+                        let is_authentic =
+                            signature::is_authentic(candidate.check.as_deref(), &bytes);
+                        let now_ms = now_ms();
+                        match environment.offer_client_form(
+                            &held,
+                            &candidate,
+                            bytes,
+                            is_authentic,
+                            now_ms,
+                        ) {
+                            Ok(()) => return,
+                            Err(refusal) => refusal.to_string(),
+                        }
+                    }
+                    Ok(None) => "the store does not have it".to_owned(),
+                    Err(error) => format!("{error:#}"),
+                }
+            }
+            Err(refusal) => refusal.to_string(),
+        };
+        environment.fail_client_form(now_ms());
+        tracing::warn!(environment = environment.id(), error, "client form not taken");
+    }
+
     /// Reads a generation by its manifest. Nothing of what is held changes.
     pub(super) async fn load_archived(&self, wanted: &Wanted) -> Loaded {
         let candidate = match self.store.read(&wanted.manifest_key(), POINTER_TIMEOUT_MS).await {

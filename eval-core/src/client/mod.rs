@@ -1,6 +1,6 @@
 //! The client form of a config: what a browser may hold, evaluated by the same evaluator.
 //!
-//! [`form`] turns the config of an environment into one that names nothing: keys of flags and experiments, attributes, unit types,
+//! `form` (feature `client-forms`) turns the config of an environment into one that names nothing: keys of flags and experiments, attributes, unit types,
 //! and texts that attributes are compared with become hashes ([`Names`]). A client that knows the key it asks for finds it; nobody
 //! reads from the form what else there is. Left out altogether are SDK keys, lists of unit ids, names of layers, holdouts and
 //! segments, and values that cannot be served.
@@ -21,11 +21,15 @@
 //! [`Request::evaluate`](crate::Request::evaluate) decides over the whole config.
 
 mod names;
+#[cfg(feature = "client-forms")]
 mod reach;
+#[cfg(feature = "client-forms")]
 mod rebuild;
+#[cfg(feature = "client-forms")]
 mod tables;
 
 pub use names::{NAME_HASH_BYTES, NameHash, Names};
+#[cfg(feature = "client-forms")]
 pub use rebuild::form;
 
 use crate::config::CompiledConfig;

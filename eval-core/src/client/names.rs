@@ -29,6 +29,7 @@ impl Names {
     }
 
     /// The key of an experiment.
+    #[cfg(feature = "client-forms")]
     pub(crate) fn experiment(&self, key: &str) -> String {
         text_of(&self.hash(b'e', key))
     }

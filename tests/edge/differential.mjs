@@ -119,8 +119,6 @@ export async function compare(count, seed, profile = "target/debug") {
     0,
   );
   const env = {};
-  // The clock goes on only while news is waited for.
-  state.pass = (ms) => void (now += ms);
   const RealDate = globalThis.Date;
   globalThis.Date = FixedDate;
   const native = spawn(join(ROOT, profile, "examples/edge-differential"), [String(seed), String(count)], { stdio: ["ignore", "pipe", "inherit"] });
@@ -142,7 +140,10 @@ export async function compare(count, seed, profile = "target/debug") {
             await glue.load(env, wanted);
           } else {
             seen.freshened += 1;
+            // The clock goes on only while news is waited for.
+            state.pass = (ms) => void (now += ms);
             await glue.freshen(env, wanted);
+            state.pass = () => {};
             now = record.now;
             hasFreshened = true;
           }

@@ -137,7 +137,17 @@ impl Generator {
             2 => self.value(3),
             _ => format!(r#"{{"context":{}}}"#, self.context()),
         };
-        ("POST", path, String::new(), body)
+        let dice = &mut self.random;
+        let query = match dice.below(24) {
+            0 => format!("flagConfigEtag={}.{:x}", dice.below(45), dice.below(1000)),
+            1 => format!("flagConfigEtag={}", escaped(&self.tags.take(dice))),
+            2 => format!(
+                "flagConfigLastModified={}",
+                dice.pick(&["1795170600", "1795174200", "2026-11-21T00:00:00Z", "soon"])
+            ),
+            _ => String::new(),
+        };
+        ("POST", path, query, body)
     }
 
     fn own(&mut self) -> (&'static str, String, String, String) {
@@ -212,7 +222,12 @@ impl Generator {
                 ]);
                 ("GET", "/readyz".to_owned(), query.to_owned(), nothing())
             }
-            88..90 => ("GET", "/healthz".to_owned(), nothing(), nothing()),
+            88 => ("GET", "/healthz".to_owned(), nothing(), nothing()),
+            89 => {
+                let since = format!("since={}", self.random.below(45));
+                let query = self.random.pick(&["", &since]).to_owned();
+                ("GET", "/v1/stream".to_owned(), query, nothing())
+            }
             90..96 => {
                 let path = self.random.pick(&[
                     "/v1/evaluate",

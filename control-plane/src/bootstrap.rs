@@ -5,12 +5,14 @@ use crate::api::change::Change;
 use crate::api::environments::{new_environment, new_id};
 use crate::api::{api_tokens, sdk_keys};
 use crate::definition::{EnvironmentDefinition, NoState, ProjectDefinition};
+use crate::access::Role;
+use crate::http::Caller;
 use crate::http::scope::{DEFAULT_ENVIRONMENT, DEFAULT_PROJECT};
 use crate::publish;
 use crate::settings::{BootstrapSecrets, Settings};
 use crate::state::AppState;
 use crate::store::resource::{self, INSTANCE};
-use crate::store::tokens::{self, Role};
+use crate::store::tokens;
 use crate::store::{Db, keys};
 use anyhow::{Context, bail};
 use eval_core::source::KeyKind;
@@ -68,7 +70,7 @@ pub async fn bootstrap(settings: &Settings) -> anyhow::Result<Bootstrap> {
 /// Like [`bootstrap`], on an open database and without publishing.
 pub(crate) async fn ensure(state: &AppState) -> anyhow::Result<Bootstrap> {
     let secrets = state.settings.bootstrap.as_ref();
-    let mut change = Change::begin(state, AUTHOR).await?;
+    let mut change = Change::begin(state, &Caller::system(AUTHOR)).await?;
     let project = resource::find::<ProjectDefinition>(&mut change.tx, INSTANCE, DEFAULT_PROJECT);
     if project.await?.is_none() {
         let definition = ProjectDefinition {

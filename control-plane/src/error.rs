@@ -86,6 +86,20 @@ pub enum ApiError {
     /// The token's role or project does not allow it.
     #[error("{0}")]
     Forbidden(String),
+    /// The role may write drafts alone, and this would change what edges serve.
+    #[error("this changes what edges serve, which takes role publisher or admin")]
+    NeedsPublisher,
+    /// More requests than the caller may make.
+    #[error("{detail}")]
+    TooManyRequests {
+        /// What was exceeded.
+        detail: String,
+        /// After how many seconds another try makes sense.
+        retry_after_s: u64,
+    },
+    /// A dry run: not carried out because nothing was to be; answered 200 with what it would have done.
+    #[error("a dry run changes nothing")]
+    Previewed(Box<Value>),
     /// No such resource within the token's reach.
     #[error("there is no {kind} `{key}`")]
     NotFound {
@@ -177,6 +191,11 @@ impl ApiError {
             }
             Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized"),
             Self::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "Forbidden"),
+            Self::NeedsPublisher => (StatusCode::FORBIDDEN, "needs_publisher", "Needs a publisher"),
+            Self::TooManyRequests { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many requests")
+            }
+            Self::Previewed(_) => (StatusCode::OK, "previewed", "Preview"),
             Self::NotFound { .. } => (StatusCode::NOT_FOUND, "not_found", "Not found"),
             Self::UnknownRoute => (StatusCode::NOT_FOUND, "unknown_route", "Unknown route"),
             Self::MethodNotAllowed => {
@@ -252,6 +271,9 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, _, _) = self.status();
+        if let Self::Previewed(preview) = self {
+            return (status, Json(*preview)).into_response();
+        }
         if let Self::Internal(cause) = &self {
             tracing::error!(error = format!("{cause:#}"), "request failed");
         }
@@ -261,6 +283,9 @@ impl IntoResponse for ApiError {
         match &self {
             Self::Unauthorized(_) => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::TooManyRequests { retry_after_s, .. } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
             }
             Self::Unavailable(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));

@@ -1,7 +1,7 @@
 //! The control plane: people define experiments, flags and what they share through an API; every change is
 //! validated, versioned and published to the edges.
 //!
-//! Reading order: [`definition`] (what people author), `validate/` (which definitions are sound), `lifecycle/`
+//! Reading order: [`definition`] (what people author), [`access`] (who may do what), `validate/` (which definitions are sound), `lifecycle/`
 //! (how an experiment moves and gets its buckets), [`store`] (SQL), `api/` and `routes.rs` (HTTP), [`publish`]
 //! (definitions → config on object storage).
 //!
@@ -9,6 +9,7 @@
 //! flags and environment variables into [`Settings`] (`cli`).
 
 pub mod definition;
+pub mod access;
 mod error;
 mod settings;
 mod state;

@@ -130,6 +130,7 @@ fn finish_operation(path: &str, method: &str, operation: &mut Value) {
     let security = match path {
         "/api/v1/openapi.json" => json!([]),
         "/api/v1/events/batch" => json!([{ "sdk_key": [] }]),
+        "/api/v1/session" => json!([]),
         _ => json!([{ "token": [] }]),
     };
     operation["security"] = security.clone();
@@ -164,6 +165,17 @@ fn finish_operation(path: &str, method: &str, operation: &mut Value) {
                 "Idempotency-Key",
                 "The same request with the same key is done once, for 24 hours.",
             ));
+        }
+        if method != "get" {
+            headers.push(json!({
+                "name": "dry_run", "in": "query", "required": false, "schema": { "type": "boolean" },
+                "description": "Say what the write would do, and do nothing: answered 200 with a `Preview`."
+            }));
+            headers.push(json!({
+                "name": "comment", "in": "query", "required": false,
+                "schema": { "type": "string", "maxLength": 1000 },
+                "description": "Why, for history and audit."
+            }));
         }
         match operation["parameters"].as_array_mut() {
             Some(parameters) => parameters.extend(headers),

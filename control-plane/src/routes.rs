@@ -2,10 +2,10 @@
 
 use crate::api::{
     api_tokens, environments, events, experiments, flags, health, holdouts, layers, metrics,
-    projects, sdk_keys, segments, transitions,
+    audit, projects, sdk_keys, segments, sessions, transitions, users,
 };
 use crate::error::ApiError;
-use crate::http::{auth, idempotency, request_id};
+use crate::http::{auth, idempotency, rate_limit, request_id};
 use crate::publish::handlers as delivery;
 use crate::reports::handlers as results;
 use crate::state::AppState;
@@ -33,6 +33,15 @@ fn with_token() -> OpenApiRouter<AppState> {
         .routes(routes!(sdk_keys::revoke_sdk_key))
         .routes(routes!(api_tokens::list_api_tokens, api_tokens::create_api_token))
         .routes(routes!(api_tokens::revoke_api_token))
+        .routes(routes!(users::list_users, users::create_user))
+        .routes(routes!(users::get_user, users::patch_user))
+        .routes(routes!(users::list_user_history))
+        .routes(routes!(users::set_password))
+        .routes(routes!(sessions::get_me))
+        .routes(routes!(sessions::end_session))
+        .routes(routes!(audit::list_audit))
+        .routes(routes!(audit::export_audit))
+        .routes(routes!(audit::verify_audit))
         .routes(routes!(layers::list_layers, layers::create_layer))
         .routes(routes!(layers::get_layer, layers::patch_layer, layers::delete_layer))
         .routes(routes!(layers::list_layer_history))
@@ -81,6 +90,7 @@ fn with_token() -> OpenApiRouter<AppState> {
 fn without_token() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(events::forward_events))
+        .routes(routes!(sessions::begin_session))
         .routes(routes!(get_openapi_document))
 }
 
@@ -104,6 +114,7 @@ async fn get_openapi_document() -> Response {
 pub fn router(state: AppState) -> Router {
     let with_token = Router::from(with_token())
         .route_layer(from_fn_with_state(state.clone(), idempotency::once))
+        .route_layer(from_fn_with_state(state.clone(), rate_limit::limit))
         .route_layer(from_fn_with_state(state.clone(), auth::authenticate));
     let api = with_token.merge(Router::from(without_token()));
     Router::new()

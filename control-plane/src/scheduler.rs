@@ -6,6 +6,7 @@
 use crate::api::change::Change;
 use crate::definition::{ExperimentDefinition, LifecycleStatus};
 use crate::error::ApiError;
+use crate::http::Caller;
 use crate::lifecycle::transition::{self, Transition};
 use crate::state::AppState;
 use crate::store::{Versioned, resource};
@@ -55,7 +56,7 @@ async fn move_one(
     id: &str,
     now: Timestamp,
 ) -> Result<bool, ApiError> {
-    let mut change = Change::of_environment(state, environment_id, AUTHOR).await?;
+    let mut change = Change::of_environment(state, environment_id, &Caller::system(AUTHOR)).await?;
     let Some(before) =
         resource::find::<ExperimentDefinition>(&mut change.tx, environment_id, id).await?
     else {

@@ -22,6 +22,11 @@ pub struct Settings {
     pub body_limit_bytes: usize,
     /// Seconds between two looks for experiments that are due to start or end. `SORTITION_SCHEDULER_INTERVAL_S`, default 1.
     pub scheduler_interval_s: u64,
+    /// Requests that one token or user may make in a minute. `SORTITION_RATE_LIMIT_PER_MINUTE`, default 30 000; 0 sets no limit.
+    pub rate_limit_per_minute: u32,
+    /// Whether browsers reach the service by https, so that session cookies are for https alone.
+    /// `SORTITION_SECURE_COOKIES`, default no.
+    pub secure_cookies: bool,
     /// Tokens and keys that must exist, known to whoever starts the process; none by default.
     pub bootstrap: Option<BootstrapSecrets>,
 }
@@ -38,6 +43,8 @@ impl Default for Settings {
             signing_key: None,
             body_limit_bytes: 1024 * 1024,
             scheduler_interval_s: 1,
+            rate_limit_per_minute: 30_000,
+            secure_cookies: false,
             bootstrap: None,
         }
     }

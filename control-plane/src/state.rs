@@ -1,5 +1,6 @@
 //! What every request handler shares.
 
+use crate::http::rate_limit::RateLimits;
 use crate::publish::Publisher;
 use crate::settings::Settings;
 use crate::store::Db;
@@ -17,6 +18,8 @@ pub struct AppState {
     pub publish_requests: mpsc::UnboundedSender<PublishRequest>,
     /// Compiles environments and puts them on object storage.
     pub publisher: Publisher,
+    /// How many requests each caller has left.
+    pub(crate) rate_limits: Arc<RateLimits>,
     /// Client for forwarding events to the collector.
     pub http: reqwest::Client,
 }
@@ -44,6 +47,7 @@ impl AppState {
         let state = Self {
             publisher: Publisher::new(db.clone(), &settings)?,
             db,
+            rate_limits: Arc::new(RateLimits::new(settings.rate_limit_per_minute)),
             settings: Arc::new(settings),
             publish_requests,
             http: reqwest::Client::new(),

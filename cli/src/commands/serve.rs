@@ -99,6 +99,8 @@ impl Serve {
             collector_url: self.collector_url,
             body_limit_bytes: self.body_limit_bytes,
             scheduler_interval_s: self.scheduler_interval_s,
+            rate_limit_per_minute: self.rate_limit_per_minute,
+            secure_cookies: self.secure_cookies,
             ..self.installation.settings()?
         };
         control_plane::run(settings, shutdown).await

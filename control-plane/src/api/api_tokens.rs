@@ -2,6 +2,7 @@
 
 use super::answer::{self, ListOf};
 use super::change::Change;
+use crate::access::{Reach, Role};
 use crate::definition::{EnvironmentDefinition, ProjectDefinition, salt, schema};
 use crate::error::{ApiError, ProblemDocument};
 use crate::http::auth::{TOKEN_PREFIX, digest, token_prefix};
@@ -10,7 +11,7 @@ use crate::http::{Body, Caller, EmptyBody, NoQuery, PathKey};
 use crate::state::AppState;
 use crate::store::Tx;
 use crate::store::resource::{self, INSTANCE};
-use crate::store::tokens::{self, ApiTokenRow, Role};
+use crate::store::tokens::{self, ApiTokenRow};
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
@@ -40,6 +41,10 @@ pub(crate) struct NewApiToken {
     #[serde(default)]
     #[schema(value_type = Option<schema::Slug>)]
     environment: Option<String>,
+    /// When it stops working by itself; never when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<schema::Time>)]
+    expires_at: Option<Timestamp>,
 }
 
 /// An API token.
@@ -63,6 +68,12 @@ pub(crate) struct ApiToken {
     /// When it stopped working.
     #[schema(value_type = Option<schema::Time>)]
     revoked_at: Option<Timestamp>,
+    /// When it stops working by itself.
+    #[schema(value_type = Option<schema::Time>)]
+    expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    #[schema(value_type = Option<schema::Time>)]
+    last_used_at: Option<Timestamp>,
     /// The token itself: only in the answer to its creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<String>,
@@ -79,6 +90,8 @@ impl ApiToken {
             prefix,
             created_at,
             revoked_at,
+            expires_at,
+            last_used_at,
             ..
         } = row;
         Self {
@@ -90,6 +103,8 @@ impl ApiToken {
             prefix,
             created_at,
             revoked_at,
+            expires_at,
+            last_used_at,
             token,
         }
     }
@@ -112,6 +127,8 @@ pub(crate) fn row(token: &str, name: &str, role: Role, now: Timestamp) -> ApiTok
         sha256: digest(token),
         created_at: now,
         revoked_at: None,
+        expires_at: None,
+        last_used_at: None,
     }
 }
 
@@ -124,14 +141,23 @@ pub(crate) async fn create_api_token(
     body: Body<NewApiToken>,
 ) -> Result<Response, ApiError> {
     let request = body.complete()?;
-    let mut change = Change::begin(&state, &caller.author).await?;
-    let project_id = match (&caller.project_id, request.project) {
-        (Some(own), None) => Some(own.clone()),
-        (Some(own), Some(asked)) if *own != asked => {
+    let mut change = Change::begin(&state, &caller).await?;
+    if request.expires_at.is_some_and(|end| end <= change.now) {
+        return Err(ApiError::invalid("/expires_at", "out_of_range", "has passed already"));
+    }
+    let reach = caller.reach_as(Role::Admin);
+    let project_id = match (&reach, request.project) {
+        (Reach::Everything, asked) => asked,
+        (Reach::Projects(own), None) if own.len() == 1 => own.first().cloned(),
+        (Reach::Projects(_), None) => {
+            let detail = "name one of the projects that you administer";
+            return Err(ApiError::invalid("/project", "required", detail));
+        }
+        (Reach::Projects(_), Some(asked)) if !reach.includes(&asked) => {
             let detail = format!("there is no project `{asked}`");
             return Err(ApiError::invalid("/project", "unknown_project", detail));
         }
-        (_, asked) => asked,
+        (Reach::Projects(_), asked) => asked,
     };
     if let Some(id) = &project_id
         && resource::find::<ProjectDefinition>(&mut change.tx, INSTANCE, id).await?.is_none()
@@ -162,10 +188,11 @@ pub(crate) async fn create_api_token(
     let row = ApiTokenRow {
         project_id,
         environment_id,
+        expires_at: request.expires_at,
         ..row(&token, &request.name, request.role, change.now)
     };
     tokens::insert(&mut change.tx, &row).await?;
-    change.record("api_token", &row.id, 1, "created", image(&row)).await?;
+    note(&mut change, &row, 1, "created").await?;
     change.commit().await?;
     let location = format!("/api-tokens/{}", row.id);
     let mut response = answer::created(1, &location, ApiToken::new(row, Some(token)));
@@ -173,13 +200,32 @@ pub(crate) async fn create_api_token(
     Ok(response)
 }
 
-fn image(row: &ApiTokenRow) -> serde_json::Value {
-    json!({ "name": row.name, "role": row.role, "project": row.project_id, "environment": row.environment_id, "prefix": row.prefix })
+async fn note(
+    change: &mut Change<'_>,
+    row: &ApiTokenRow,
+    version: i64,
+    action: &str,
+) -> Result<(), ApiError> {
+    if let Some(project_id) = &row.project_id {
+        change.about_project(project_id);
+    }
+    let image = json!({
+        "name": row.name, "role": row.role, "project": row.project_id, "environment": row.environment_id,
+        "prefix": row.prefix, "expires_at": row.expires_at
+    });
+    let id = (&*row.id, &*row.name);
+    change.note_values("api_token", id, Some(version), action, None, Some(image)).await
 }
 
 /// Tokens that see no more than the caller does.
 async fn in_reach(tx: &mut Tx, caller: &Caller) -> Result<Vec<ApiTokenRow>, ApiError> {
-    let mut rows = tokens::list(tx, caller.project_id.as_deref()).await?;
+    let reach = caller.reach_as(Role::Admin);
+    let mut rows = tokens::list(tx, None).await?;
+    rows.retain(|row| match (&reach, &row.project_id) {
+        (Reach::Everything, _) => true,
+        (Reach::Projects(_), Some(project)) => reach.includes(project),
+        (Reach::Projects(_), None) => false,
+    });
     if caller.environment_id.is_some() {
         rows.retain(|row| row.environment_id == caller.environment_id);
     }
@@ -210,17 +256,17 @@ pub(crate) async fn revoke_api_token(
     PathKey(id): PathKey,
     _: EmptyBody,
 ) -> Result<Response, ApiError> {
-    let mut change = Change::begin(&state, &caller.author).await?;
+    let mut change = Change::begin(&state, &caller).await?;
     let rows = in_reach(&mut change.tx, &caller).await?;
     let Some(mut row) = rows.into_iter().find(|row| row.id == id) else {
         return Err(ApiError::not_found("API token", id));
     };
     if row.revoked_at.is_none() {
         row.revoked_at = Some(change.now);
-        let project = caller.project_id.as_deref();
+        let project = row.project_id.clone();
         // Of two that revoke at the same time, one does.
-        if tokens::revoke(&mut change.tx, project, &row.id, change.now).await? {
-            change.record("api_token", &row.id, 2, "revoked", image(&row)).await?;
+        if tokens::revoke(&mut change.tx, project.as_deref(), &row.id, change.now).await? {
+            note(&mut change, &row, 2, "revoked").await?;
         }
         change.commit().await?;
     }

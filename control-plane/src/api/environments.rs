@@ -59,7 +59,8 @@ pub(crate) async fn create_environment(
 ) -> Result<Response, ApiError> {
     let definition = body.complete()?;
     scope.caller.require_whole_project()?;
-    let mut change = Change::begin(&state, &scope.caller.author).await?;
+    let mut change = Change::begin(&state, &scope.caller).await?;
+    change.about_project(&scope.project_id);
     let item = create_in(&mut change, &scope.project_id, definition, None).await?;
     change.commit().await?;
     let location = format!("/environments/{}", item.id);
@@ -122,7 +123,8 @@ pub(crate) async fn patch_environment(
     RequiredIfMatch(condition): RequiredIfMatch,
     patch: MergePatch,
 ) -> Result<Response, ApiError> {
-    let mut change = Change::begin(&state, &scope.caller.author).await?;
+    let mut change = Change::begin(&state, &scope.caller).await?;
+    change.about_project(&scope.project_id);
     let before = load_visible(&mut change.tx, &scope, &id).await?;
     condition.check(&before)?;
     let (definition, mut problems) =

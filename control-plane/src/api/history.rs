@@ -1,6 +1,7 @@
 //! History: who changed what when, and what it was before.
 
 use super::answer;
+use super::diff::{Difference, diff};
 use crate::error::ApiError;
 use crate::http::ListQuery;
 use crate::store::history::{self, VersionRow};
@@ -20,11 +21,15 @@ pub(crate) struct Version {
     pub(crate) version: i64,
     /// What was done: `created`, `updated`, `started`, …
     pub(crate) action: String,
-    /// Name of the token that did it, or `scheduler`.
+    /// Name of the token or e-mail address of the user that did it, or `scheduler`.
     pub(crate) author: String,
     /// When.
     #[schema(value_type = crate::definition::schema::Time)]
     pub(crate) at: Timestamp,
+    /// Why, as its author said in `?comment=`.
+    pub(crate) comment: Option<String>,
+    /// What differs.
+    pub(crate) diff: Vec<Difference>,
     /// `definition` and `state` before; null at the creation.
     #[schema(value_type = Option<Object>)]
     pub(crate) before: Option<Value>,
@@ -35,8 +40,9 @@ pub(crate) struct Version {
 
 impl From<VersionRow> for Version {
     fn from(row: VersionRow) -> Self {
-        let VersionRow { version, action, author, at, before, after } = row;
-        Self { version, action, author, at, before, after }
+        let VersionRow { version, action, author, at, comment, before, after } = row;
+        let diff = diff(before.as_ref(), after.as_ref());
+        Self { version, action, author, at, comment, diff, before, after }
     }
 }
 
@@ -67,6 +73,17 @@ pub(crate) async fn answer<D: Resource>(
     query: &ListQuery,
     uri: &Uri,
 ) -> Result<Response, ApiError> {
+    answer_kind(tx, D::KIND, id, query, uri).await
+}
+
+/// Like [`answer`], for what is no definition.
+pub(crate) async fn answer_kind(
+    tx: &mut Tx,
+    kind: &str,
+    id: &str,
+    query: &ListQuery,
+    uri: &Uri,
+) -> Result<Response, ApiError> {
     let page = query.page(&[])?;
     let below = match page.after.as_deref().map(str::parse::<i64>) {
         None => None,
@@ -78,7 +95,7 @@ pub(crate) async fn answer<D: Resource>(
             });
         }
     };
-    let mut rows = history::list::<D>(tx, id, below, page.limit + 1).await?;
+    let mut rows = history::list(tx, kind, id, below, page.limit + 1).await?;
     let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
     rows.truncate(limit);

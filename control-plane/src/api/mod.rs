@@ -2,11 +2,17 @@
 
 pub(crate) mod answer;
 pub(crate) mod change;
+pub(crate) mod diff;
+pub(crate) mod served;
 pub(crate) mod views;
 pub(crate) mod projects;
 pub(crate) mod environments;
 pub(crate) mod sdk_keys;
 pub(crate) mod api_tokens;
+pub(crate) mod passwords;
+pub(crate) mod users;
+pub(crate) mod sessions;
+pub(crate) mod audit;
 pub(crate) mod shared;
 pub(crate) mod shared_handlers;
 pub(crate) mod layers;

@@ -6,6 +6,7 @@ use super::environments::new_environment;
 use super::history::{self, Version};
 use super::shared::to_value;
 use super::views::Project;
+use crate::access::Reach;
 use crate::definition::{NoState, ProjectDefinition};
 use crate::error::{ApiError, ProblemDocument};
 use crate::http::body::check;
@@ -20,10 +21,10 @@ use axum::response::Response;
 
 /// 404 unless the caller sees the project.
 fn require_visible(caller: &Caller, project_id: &str) -> Result<(), ApiError> {
-    match &caller.project_id {
-        Some(own) if own != project_id => Err(ApiError::not_found("project", project_id)),
-        _ => Ok(()),
+    if caller.reach().includes(project_id) {
+        return Ok(());
     }
+    Err(ApiError::not_found("project", project_id))
 }
 
 /// Creates a project with an environment `production`.
@@ -34,13 +35,12 @@ pub(crate) async fn create_project(
     caller: Caller,
     body: Body<ProjectDefinition>,
 ) -> Result<Response, ApiError> {
-    if caller.project_id.is_some() {
-        return Err(ApiError::Forbidden("this token sees one project and creates no other".into()));
-    }
+    caller.require_whole_project()?;
     let definition = body.complete()?;
-    let mut change = Change::begin(&state, &caller.author).await?;
+    let mut change = Change::begin(&state, &caller).await?;
     let id = definition.name.clone();
     let item = change.create(INSTANCE, Some(id), definition, NoState {}).await?;
+    change.about_project(&item.id);
     new_environment(&mut change, &item.id, DEFAULT_ENVIRONMENT, None).await?;
     change.commit().await?;
     let location = format!("/projects/{}", item.id);
@@ -58,9 +58,15 @@ pub(crate) async fn list_projects(
 ) -> Result<Response, ApiError> {
     let page = query.page(&["active"])?;
     let mut tx = state.db.read().await?;
-    let (items, next) = match &caller.project_id {
-        None => answer::page::<ProjectDefinition>(&mut tx, INSTANCE, &page).await?,
-        Some(own) => (vec![resource::load(&mut tx, INSTANCE, own).await?], None),
+    let (items, next) = match caller.reach() {
+        Reach::Everything => answer::page::<ProjectDefinition>(&mut tx, INSTANCE, &page).await?,
+        Reach::Projects(own) => {
+            let mut items = Vec::new();
+            for id in own {
+                items.extend(resource::find(&mut tx, INSTANCE, &id).await?);
+            }
+            (items, None)
+        }
     };
     Ok(answer::list(&uri, next, items.into_iter().map(Project::from).collect()))
 }
@@ -94,7 +100,8 @@ pub(crate) async fn patch_project(
 ) -> Result<Response, ApiError> {
     require_visible(&caller, &name)?;
     caller.require_whole_project()?;
-    let mut change = Change::begin(&state, &caller.author).await?;
+    let mut change = Change::begin(&state, &caller).await?;
+    change.about_project(&name);
     for environment_id in environments::ids(&mut change.tx, &name).await? {
         change.touch(&environment_id).await?;
     }

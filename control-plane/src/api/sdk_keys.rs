@@ -109,7 +109,8 @@ pub(crate) async fn create_sdk_key(
     let row = row(&key, &name, request.kind, change.now);
     keys::insert(&mut change.tx, &scope.environment_id, &row).await?;
     let image = json!({ "name": row.name, "kind": row.kind, "hint": row.hint });
-    change.record("sdk_key", &row.id, 1, "created", image).await?;
+    let id = (&*row.id, &*row.name);
+    change.note_values("sdk_key", id, Some(1), "created", None, Some(image)).await?;
     change.commit().await?;
     let location = format!("/sdk-keys/{}", row.id);
     let mut response = answer::created(1, &location, SdkKey::new(row, Some(key)));
@@ -150,7 +151,8 @@ pub(crate) async fn revoke_sdk_key(
         row.revoked_at = Some(change.now);
         keys::revoke(&mut change.tx, &scope.environment_id, &row.id, change.now).await?;
         let image = json!({ "name": row.name, "kind": row.kind, "hint": row.hint });
-        change.record("sdk_key", &row.id, 2, "revoked", image).await?;
+        let id = (&*row.id, &*row.name);
+        change.note_values("sdk_key", id, Some(2), "revoked", None, Some(image)).await?;
         change.commit().await?;
     }
     Ok(answer::ok(2, SdkKey::new(row, None)))

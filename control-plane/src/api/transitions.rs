@@ -4,7 +4,7 @@ use super::change::Change;
 use super::experiment_view::Experiment;
 use super::experiments::answer_experiment;
 use crate::definition::ExperimentDefinition;
-use crate::error::{ApiError, ProblemDocument, Problems, Warning};
+use crate::error::{ApiError, ProblemDocument, Problems};
 use crate::http::body::OptionalBody;
 use crate::http::{EmptyBody, IfMatch, InEnvironment, PathKey};
 use crate::lifecycle::transition::{self, Transition};
@@ -98,11 +98,7 @@ pub(crate) async fn start_experiment(
     let known = reports::list_latest(&mut moving.change.tx, &scope.environment_id, MAX_REPORTS);
     let observed = warnings::observed(&known.await?);
     let raised = warnings::check(&after.definition, &moving.snapshot, &observed);
-    let open: Vec<Warning> =
-        raised.into_iter().filter(|warning| !request.acknowledge.contains(&warning.code)).collect();
-    if !open.is_empty() {
-        return Err(ApiError::Unacknowledged(open));
-    }
+    moving.change.require_acknowledged(raised, &request.acknowledge)?;
     let (experiments, holdouts) = (&moving.snapshot.experiments, &moving.snapshot.holdouts);
     transition::start(&mut after, experiments, holdouts, moving.change.now)?;
     moving.finish(&state, &scope, Transition::Start, after).await

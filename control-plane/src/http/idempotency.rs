@@ -37,6 +37,8 @@ pub(crate) async fn once(
     next: Next,
 ) -> Result<Response, ApiError> {
     let key = request.headers().get("idempotency-key").cloned();
+    // A dry run does nothing that could be done twice.
+    let key = key.filter(|_| !caller.write.dry_run);
     let (Some(key), &Method::POST) = (key, request.method()) else {
         return Ok(next.run(request).await);
     };
@@ -57,7 +59,7 @@ pub(crate) async fn once(
 
     let mut tx = state.db.write().await?;
     let claim =
-        idempotency::claim(&mut tx, &caller.token_id, &key, &request_hash, Timestamp::now())
+        idempotency::claim(&mut tx, &caller.id, &key, &request_hash, Timestamp::now())
             .await?;
     tx.commit().await?;
     match claim {
@@ -76,7 +78,7 @@ pub(crate) async fn once(
     // key that stays claimed.
     let served = tokio::spawn(async move {
         let response = next.run(Request::from_parts(parts, Body::from(body))).await;
-        keep(&state, &caller.token_id, &key, response).await
+        keep(&state, &caller.id, &key, response).await
     });
     served.await.map_err(|error| ApiError::Internal(error.into()))?
 }

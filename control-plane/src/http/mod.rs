@@ -10,6 +10,9 @@ pub(crate) mod query;
 pub(crate) mod request_id;
 pub(crate) mod schema_check;
 pub(crate) mod scope;
+pub(crate) mod session;
+pub(crate) mod rate_limit;
+pub(crate) mod write_options;
 
 pub(crate) use auth::Caller;
 pub(crate) use body::{Body, EmptyBody, MergePatch};

@@ -22,13 +22,22 @@ pub(crate) struct IfMatch(Option<String>);
 impl IfMatch {
     /// 412 when the header names versions and the current one is not among them.
     pub(crate) fn check<D: Resource>(&self, item: &Versioned<D>) -> Result<(), ApiError> {
+        self.check_version(item.version, &item.definition)
+    }
+
+    /// Like [`IfMatch::check`], for what is no definition.
+    pub(crate) fn check_version(
+        &self,
+        version: i64,
+        current_value: &impl serde::Serialize,
+    ) -> Result<(), ApiError> {
         let Some(given) = &self.0 else { return Ok(()) };
-        let current = format!("\"{}\"", item.version);
+        let current = format!("\"{version}\"");
         let fits = given.split(',').map(str::trim).any(|tag| tag == "*" || tag == current);
         if fits {
             return Ok(());
         }
-        Err(ApiError::Stale { current_version: item.version, current: json!(item.definition) })
+        Err(ApiError::Stale { current_version: version, current: json!(current_value) })
     }
 }
 

@@ -80,6 +80,32 @@ pub(crate) struct ListQuery {
     q: Option<String>,
 }
 
+/// How far to read, where `status` and `q` mean nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Paging {
+    /// Largest number of items.
+    pub(crate) limit: i64,
+    after: Option<String>,
+}
+
+impl Paging {
+    /// Reads `limit` and `cursor`.
+    pub(crate) fn read(limit: Option<i64>, cursor: Option<&str>) -> Result<Self, ApiError> {
+        let query = ListQuery { limit, cursor: cursor.map(str::to_owned), ..ListQuery::default() };
+        let Page { limit, after, .. } = query.page(&[])?;
+        Ok(Self { limit, after })
+    }
+
+    /// The cursor of a list that is sorted by a number.
+    pub(crate) fn after_number(&self) -> Result<Option<i64>, ApiError> {
+        let refused = |_| ApiError::InvalidParameter {
+            parameter: "cursor".to_owned(),
+            detail: "is not a cursor of this list".to_owned(),
+        };
+        self.after.as_deref().map(|after| after.parse().map_err(refused)).transpose()
+    }
+}
+
 impl ListQuery {
     /// The page that is asked for; `statuses` are the words that `status` may be.
     pub(crate) fn page(&self, statuses: &[&str]) -> Result<Page, ApiError> {

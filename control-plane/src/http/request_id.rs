@@ -12,7 +12,7 @@ use uuid::Uuid;
 const HEADER: &str = "x-request-id";
 
 /// Middleware: gives each request an id and a log span.
-pub(crate) async fn identify(request: Request, next: Next) -> Response {
+pub(crate) async fn identify(mut request: Request, next: Next) -> Response {
     let given = request.headers().get(HEADER).filter(|value| {
         let bytes = value.as_bytes();
         (1..=128).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
@@ -20,6 +20,7 @@ pub(crate) async fn identify(request: Request, next: Next) -> Response {
     let id = given.cloned().unwrap_or_else(|| {
         HeaderValue::from_str(&Uuid::now_v7().to_string()).expect("a UUID is a header value")
     });
+    request.headers_mut().insert(HEADER, id.clone());
     let span = tracing::info_span!(
         "request",
         id = id.to_str().unwrap_or_default(),

@@ -15,6 +15,7 @@ use super::upload::Caching;
 use super::{PublishError, claim};
 use crate::api::answer::{self, ListOf};
 use crate::definition::schema;
+use crate::api::change::Change;
 use crate::error::{ApiError, ProblemDocument};
 use crate::http::{EmptyBody, InEnvironment, ListQuery, NoQuery, PathKey, Query};
 use crate::state::AppState;
@@ -114,8 +115,17 @@ pub(crate) async fn roll_back_publish(
     _: EmptyBody,
 ) -> Result<Json<PublicationView>, ApiError> {
     let generation = parse_generation(&generation)?;
+    scope.caller.refuse_dry_run()?;
     let (environment_id, author) = (&scope.environment_id, &scope.caller.author);
     let published = state.publisher.roll_back(environment_id, generation, author).await?;
+    let mut change = Change::begin(&state, &scope.caller).await?;
+    change.about(&scope);
+    let made = published.manifest.generation.to_string();
+    let after = serde_json::json!({ "rollback_of": generation });
+    change
+        .note_values("publication", (&made, &made), None, "rolled_back", None, Some(after))
+        .await?;
+    change.commit().await?;
     find(&state, environment_id, published.manifest.generation).await.map(Json)
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::results::{Results, results};
+use crate::access::Role;
 use crate::definition::{ExperimentDefinition, schema};
 use crate::error::{ApiError, ProblemDocument, Problems};
 use crate::http::body::{self, read_limited};
@@ -68,6 +69,7 @@ pub(crate) async fn post_reports(
     request: Request,
 ) -> Result<Json<ReportsAnswer>, ApiError> {
     refuse_query(request.uri())?;
+    caller.refuse_dry_run()?;
     body::require_json(request.headers(), &["application/json"])?;
     let limit_bytes = MAX_BATCH_BYTES.max(state.settings.body_limit_bytes);
     let bytes = read_limited(request.into_body(), limit_bytes).await?;
@@ -127,9 +129,10 @@ async fn check_reach(tx: &mut Tx, caller: &Caller, environment_id: &str) -> Resu
     } else {
         environments::project_of(tx, environment_id).await?
     };
-    let within = |own: &Option<String>, asked: &str| own.as_deref().is_none_or(|own| own == asked);
+    let whole_or_own = caller.environment_id.as_deref().is_none_or(|own| own == environment_id);
     let reached = project.is_some_and(|project| {
-        within(&caller.project_id, &project) && within(&caller.environment_id, environment_id)
+        let admin = caller.reach_as(Role::Admin).includes(&project);
+        (admin || caller.reach_as(Role::Data).includes(&project)) && whole_or_own
     });
     if reached {
         return Ok(());

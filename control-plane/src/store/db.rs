@@ -71,6 +71,24 @@ impl Db {
         Ok(Self::Sqlite { writer, readers })
     }
 
+    /// Brings the tables to a migration's version, forward or back; `i64::MAX` is the newest. Going back drops
+    /// what later versions added.
+    pub async fn migrate_to(&self, version: i64) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite { writer, .. } => {
+                let migrator = sqlx::migrate!("migrations/sqlite");
+                migrator.undo(writer, version).await?;
+                migrator.run_to(version, writer).await?;
+            }
+            Self::Postgres(pool) => {
+                let migrator = sqlx::migrate!("migrations/postgres");
+                migrator.undo(pool, version).await?;
+                migrator.run_to(version, pool).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn migrate(&self) -> anyhow::Result<()> {
         match self {
             Self::Sqlite { writer, .. } => {

@@ -16,6 +16,8 @@ pub struct VersionRow {
     pub author: String,
     /// When.
     pub at: Timestamp,
+    /// Why, as its author said.
+    pub comment: Option<String>,
     /// `{"definition", "state"}` before; null at its creation.
     pub before: Option<Value>,
     /// The same afterwards; null at its deletion.
@@ -31,22 +33,8 @@ pub struct Change<'a> {
     pub author: &'a str,
     /// When.
     pub at: Timestamp,
-}
-
-/// Records a change. `before` is `None` for a creation, `after` for a deletion.
-pub async fn record<D: Resource>(
-    tx: &mut Tx,
-    change: Change<'_>,
-    before: Option<&Versioned<D>>,
-    after: Option<&Versioned<D>>,
-) -> sqlx::Result<()> {
-    let Some(id) = after.or(before).map(|item| item.id.as_str()) else { return Ok(()) };
-    let version = match (before, after) {
-        (_, Some(after)) => after.version,
-        (Some(before), None) => before.version + 1,
-        (None, None) => return Ok(()),
-    };
-    record_values(tx, D::KIND, id, version, change, before.map(image), after.map(image)).await
+    /// Why.
+    pub comment: Option<&'a str>,
 }
 
 /// Records a change of something by its values before and after.
@@ -60,8 +48,8 @@ pub async fn record_values(
     after: Option<Value>,
 ) -> sqlx::Result<()> {
     tx.execute(
-        "INSERT INTO versions (kind, resource_id, version, action, author, at, before, after) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO versions (kind, resource_id, version, action, author, at, before, after, comment) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         [
             kind.into(),
             id.into(),
@@ -71,6 +59,7 @@ pub async fn record_values(
             change.at.as_millisecond().into(),
             before.map(|value| value.to_string()).as_deref().into(),
             after.map(|value| value.to_string()).as_deref().into(),
+            change.comment.into(),
         ],
     )
     .await?;
@@ -78,18 +67,19 @@ pub async fn record_values(
 }
 
 /// Changes of one thing, newest first, below a version.
-pub async fn list<D: Resource>(
+pub async fn list(
     tx: &mut Tx,
+    kind: &str,
     id: &str,
     below: Option<i64>,
     limit: i64,
 ) -> anyhow::Result<Vec<VersionRow>> {
     let rows = tx
         .fetch_all(
-            "SELECT version, action, author, at, before, after FROM versions \
+            "SELECT version, action, author, at, before, after, comment FROM versions \
              WHERE kind = $1 AND resource_id = $2 AND ($3 IS NULL OR version < $3) \
              ORDER BY version DESC LIMIT $4",
-            [D::KIND.into(), id.into(), below.into(), limit.into()],
+            [kind.into(), id.into(), below.into(), limit.into()],
         )
         .await?;
     rows.iter().map(read).collect()
@@ -103,7 +93,7 @@ pub async fn definition_at<D: Resource>(
 ) -> anyhow::Result<Option<Value>> {
     let row = tx
         .fetch_optional(
-            "SELECT version, action, author, at, before, after FROM versions \
+            "SELECT version, action, author, at, before, after, comment FROM versions \
              WHERE kind = $1 AND resource_id = $2 AND version = $3",
             [D::KIND.into(), id.into(), version.into()],
         )
@@ -112,7 +102,8 @@ pub async fn definition_at<D: Resource>(
     Ok(row.and_then(|row| row.after).map(|mut after| after["definition"].take()))
 }
 
-fn image<D: Resource>(item: &Versioned<D>) -> Value {
+/// What history keeps of a thing.
+pub(crate) fn image<D: Resource>(item: &Versioned<D>) -> Value {
     json!({ "definition": item.definition, "state": item.state })
 }
 
@@ -123,6 +114,7 @@ fn read(row: &Row) -> anyhow::Result<VersionRow> {
         action: row.text("action")?,
         author: row.text("author")?,
         at: Timestamp::from_millisecond(row.int("at")?)?,
+        comment: row.opt_text("comment")?,
         before: parse(row.opt_text("before")?)?,
         after: parse(row.opt_text("after")?)?,
     })

@@ -9,6 +9,8 @@ pub mod resource;
 pub mod environments;
 pub mod keys;
 pub mod tokens;
+pub(crate) mod users;
+pub mod audit;
 pub mod history;
 pub mod idempotency;
 pub mod snapshot;

@@ -3,27 +3,7 @@
 use super::db::{Row, Tx};
 use anyhow::Context;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
-
-/// What a token may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Everything.
-    Admin,
-    /// Reading, and handing in reports.
-    Data,
-}
-
-impl Role {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Data => "data",
-        }
-    }
-}
+use crate::access::Role;
 
 /// An API token without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,25 +26,30 @@ pub struct ApiTokenRow {
     pub created_at: Timestamp,
     /// When it stopped working.
     pub revoked_at: Option<Timestamp>,
+    /// When it stops working by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
 }
 
 const COLUMNS: &str =
-    "id, project_id, environment_id, name, role, prefix, sha256, created_at, revoked_at";
+    "id, project_id, environment_id, name, role, prefix, sha256, created_at, revoked_at, expires_at, last_used_at";
 
 /// Stores a token. A token that is stored already stays as it is.
 pub async fn insert(tx: &mut Tx, token: &ApiTokenRow) -> sqlx::Result<()> {
     tx.execute(
-        "INSERT INTO api_tokens (id, project_id, environment_id, name, role, prefix, sha256, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (sha256) DO NOTHING",
+        "INSERT INTO api_tokens (id, project_id, environment_id, name, role, prefix, sha256, created_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (sha256) DO NOTHING",
         [
             (&token.id).into(),
             token.project_id.as_deref().into(),
             token.environment_id.as_deref().into(),
             (&token.name).into(),
-            token.role.word().into(),
+            token.role.as_str().into(),
             (&token.prefix).into(),
             hex::encode(token.sha256).into(),
             token.created_at.as_millisecond().into(),
+            token.expires_at.map(Timestamp::as_millisecond).into(),
         ],
     )
     .await?;
@@ -102,6 +87,16 @@ pub async fn revoke(
     Ok(n_rows == 1)
 }
 
+/// Notes when a token was used.
+pub async fn note_use(tx: &mut Tx, id: &str, now: Timestamp) -> sqlx::Result<()> {
+    tx.execute(
+        "UPDATE api_tokens SET last_used_at = $1 WHERE id = $2",
+        [now.as_millisecond().into(), id.into()],
+    )
+    .await?;
+    Ok(())
+}
+
 fn read(row: &Row) -> anyhow::Result<ApiTokenRow> {
     let mut sha256 = [0; 32];
     hex::decode_to_slice(row.text("sha256")?, &mut sha256).context("damaged token hash")?;
@@ -110,10 +105,12 @@ fn read(row: &Row) -> anyhow::Result<ApiTokenRow> {
         project_id: row.opt_text("project_id")?,
         environment_id: row.opt_text("environment_id")?,
         name: row.text("name")?,
-        role: if row.text("role")? == "admin" { Role::Admin } else { Role::Data },
+        role: Role::parse(&row.text("role")?).context("damaged token role")?,
         prefix: row.text("prefix")?,
         sha256,
         created_at: Timestamp::from_millisecond(row.int("created_at")?)?,
         revoked_at: row.opt_int("revoked_at")?.map(Timestamp::from_millisecond).transpose()?,
+        expires_at: row.opt_int("expires_at")?.map(Timestamp::from_millisecond).transpose()?,
+        last_used_at: row.opt_int("last_used_at")?.map(Timestamp::from_millisecond).transpose()?,
     })
 }

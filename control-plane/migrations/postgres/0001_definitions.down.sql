@@ -1,0 +1,12 @@
+DROP TABLE idempotency_keys;
+DROP TABLE api_tokens;
+DROP TABLE sdk_keys;
+DROP TABLE versions;
+DROP TABLE flags;
+DROP TABLE experiments;
+DROP TABLE metrics;
+DROP TABLE segments;
+DROP TABLE holdouts;
+DROP TABLE layers;
+DROP TABLE environments;
+DROP TABLE projects;

@@ -1,0 +1,2 @@
+DROP TABLE report_looks;
+DROP TABLE reports;

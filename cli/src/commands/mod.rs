@@ -13,6 +13,8 @@ mod openapi;
 mod inspect;
 mod demo;
 mod replay_nsw;
+mod verify_audit;
+mod migrate;
 mod secret;
 
 use std::path::PathBuf;
@@ -53,6 +55,8 @@ pub(crate) enum Command {
     Bootstrap(bootstrap::Bootstrap),
     PublicKey(public_key::PublicKey),
     Bundle(bundle::Bundle),
+    VerifyAudit(verify_audit::VerifyAudit),
+    Migrate(migrate::Migrate),
     Stats(stats::Stats),
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApi),
@@ -80,6 +84,8 @@ impl Command {
             Self::Bootstrap(command) => command.run().await,
             Self::PublicKey(command) => command.run().await,
             Self::Bundle(command) => command.run().await,
+            Self::VerifyAudit(command) => command.run().await,
+            Self::Migrate(command) => command.run().await,
             Self::Stats(command) => command.run(),
             Self::OpenApi(command) => command.run(),
             Self::Inspect(command) => command.run(),

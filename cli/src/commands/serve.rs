@@ -42,6 +42,19 @@ pub(crate) struct Serve {
     )]
     scheduler_interval_s: u64,
 
+    /// Requests that one token or user may make in a minute; 0 sets no limit.
+    #[arg(
+        long,
+        env = "SORTITION_RATE_LIMIT_PER_MINUTE",
+        default_value_t = 30_000,
+        value_name = "REQUESTS"
+    )]
+    rate_limit_per_minute: u32,
+
+    /// Browsers reach the service by https: session cookies are for https alone.
+    #[arg(long, env = "SORTITION_SECURE_COOKIES")]
+    secure_cookies: bool,
+
     #[command(flatten)]
     installation: InstallationArgs,
 

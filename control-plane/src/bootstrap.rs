@@ -1,11 +1,11 @@
 //! The project `default` with its environment `production`, tokens and keys, so that a new installation can
 //! be used.
 
+use crate::access::Role;
 use crate::api::change::Change;
 use crate::api::environments::{new_environment, new_id};
 use crate::api::{api_tokens, sdk_keys};
 use crate::definition::{EnvironmentDefinition, NoState, ProjectDefinition};
-use crate::access::Role;
 use crate::http::Caller;
 use crate::http::scope::{DEFAULT_ENVIRONMENT, DEFAULT_PROJECT};
 use crate::publish;

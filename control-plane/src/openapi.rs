@@ -167,6 +167,15 @@ fn finish_operation(path: &str, method: &str, operation: &mut Value) {
             ));
         }
         if method != "get" {
+            let responses = operation["responses"].as_object_mut();
+            if let Some(responses) = responses.filter(|known| !known.contains_key("200")) {
+                responses.insert("200".to_owned(), json!({
+                    "description": "What the write would do (`dry_run`).",
+                    "content": { "application/json": { "schema": {
+                        "type": "object", "required": ["dry_run", "changes", "warnings", "environments"]
+                    } } }
+                }));
+            }
             headers.push(json!({
                 "name": "dry_run", "in": "query", "required": false, "schema": { "type": "boolean" },
                 "description": "Say what the write would do, and do nothing: answered 200 with a `Preview`."

@@ -1,8 +1,8 @@
 //! Every path of the control plane.
 
 use crate::api::{
-    api_tokens, environments, events, experiments, flags, health, holdouts, layers, metrics,
-    audit, projects, sdk_keys, segments, sessions, transitions, users,
+    api_tokens, audit, environments, events, experiments, flags, health, holdouts, layers, metrics,
+    projects, sdk_keys, segments, sessions, transitions, users,
 };
 use crate::error::ApiError;
 use crate::http::{auth, idempotency, rate_limit, request_id};

@@ -70,10 +70,7 @@ mod tests {
         let admin = Reach::of(&grants, |role| role == Role::Admin);
         assert_eq!(admin, Reach::Projects(vec!["a".to_owned(), "b".to_owned()]));
         assert!(admin.includes("a") && !admin.includes("c"));
-        assert_eq!(
-            Reach::of(&[grant(None, Role::Viewer)], |_| true),
-            Reach::Everything
-        );
+        assert_eq!(Reach::of(&[grant(None, Role::Viewer)], |_| true), Reach::Everything);
         assert_eq!(Reach::of(&grants, |role| role == Role::Data), Reach::Projects(Vec::new()));
     }
 }

@@ -99,10 +99,8 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_is_read() {
-        let written = TABLE
-            .lines()
-            .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
-            .count();
+        let written =
+            TABLE.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()).count();
         assert_eq!(rows().count(), written);
     }
 }

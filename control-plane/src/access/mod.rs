@@ -8,6 +8,6 @@ mod matrix;
 mod role;
 
 pub(crate) use grant::{Grant, Reach};
-pub use matrix::{Cell, Row, Scope, rows};
 pub(crate) use matrix::find;
+pub use matrix::{Cell, Row, Scope, rows};
 pub use role::Role;

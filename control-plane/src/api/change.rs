@@ -1,13 +1,13 @@
 //! A change: one transaction that writes rows, their history and the audit log, then tells publishing.
 
-use crate::error::{ApiError, Warning};
 use super::diff::{Difference, diff};
 use super::served::{self, ServedChange};
+use crate::error::{ApiError, Warning};
 use crate::http::{Caller, InEnvironment, InProject};
 use crate::publish;
 use crate::state::AppState;
-use crate::store::history::{self, Change as Record};
 use crate::store::audit::{self, NewEntry};
+use crate::store::history::{self, Change as Record};
 use crate::store::{
     EnvironmentSnapshot, Resource, Tx, Versioned, environments, load_environment_in, resource,
 };
@@ -301,8 +301,7 @@ impl<'s> Change<'s> {
             let refuse = |error: eval_core::CompileError| {
                 ApiError::invalid("", "does_not_compile", error.to_string())
             };
-            let before =
-                self.before.iter().find(|before| before.environment.id == *environment_id);
+            let before = self.before.iter().find(|before| before.environment.id == *environment_id);
             if let Some(before) = before.filter(|_| !self.caller.may_serve)
                 && served::differs(before, &snapshot, list_secret.as_ref())
             {
@@ -323,7 +322,8 @@ impl<'s> Change<'s> {
         }
         if self.caller.write.dry_run {
             let preview = self.preview(previews);
-            let preview = serde_json::to_value(preview).map_err(|e| ApiError::Internal(e.into()))?;
+            let preview =
+                serde_json::to_value(preview).map_err(|e| ApiError::Internal(e.into()))?;
             return Err(ApiError::Previewed(Box::new(preview)));
         }
         let entries: Vec<NewEntry> = self.entries.into_iter().map(|(entry, _)| entry).collect();

@@ -66,7 +66,11 @@ mod tests {
     fn a_diff_names_what_came_went_and_changed() {
         let before = json!({ "a": 1, "b": { "c/d": [1, 2] }, "gone": true });
         let after = json!({ "a": 1, "b": { "c/d": [1, 3] }, "new": null });
-        let of = |pointer: &str, before, after| Difference { pointer: pointer.to_owned(), before, after };
+        let of = |pointer: &str, before, after| Difference {
+            pointer: pointer.to_owned(),
+            before,
+            after,
+        };
         assert_eq!(
             diff(Some(&before), Some(&after)),
             [

@@ -15,7 +15,8 @@ pub(crate) const MAX_BYTES: usize = 256;
 static SLOTS: Semaphore = Semaphore::const_new(2);
 
 /// A hash of no password, so that an unknown address takes as long as a wrong password.
-static NOBODY: LazyLock<String> = LazyLock::new(|| hash_now("nobody's password").unwrap_or_default());
+static NOBODY: LazyLock<String> =
+    LazyLock::new(|| hash_now("nobody's password").unwrap_or_default());
 
 fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default())
@@ -28,7 +29,8 @@ fn hash_now(password: &str) -> Result<String, argon2::password_hash::Error> {
 
 /// The PHC string of a password.
 pub(crate) async fn hash(password: String) -> Result<String, ApiError> {
-    in_turn(move || hash_now(&password).map_err(|error| anyhow::anyhow!("{error}"))).await?
+    in_turn(move || hash_now(&password).map_err(|error| anyhow::anyhow!("{error}")))
+        .await?
         .map_err(ApiError::Internal)
 }
 

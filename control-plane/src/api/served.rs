@@ -63,7 +63,8 @@ pub(crate) fn differs(
 fn drop_unreferenced(source: &mut ConfigSource) {
     let mut segments = BTreeSet::new();
     let roots = source.experiments.iter().filter_map(|e| e.targeting.as_ref());
-    let rules = source.flags.iter().flat_map(|f| &f.rules).filter_map(|rule| rule.condition.as_ref());
+    let rules =
+        source.flags.iter().flat_map(|f| &f.rules).filter_map(|rule| rule.condition.as_ref());
     for condition in roots.chain(rules) {
         segments_of(condition, &mut segments);
     }
@@ -140,8 +141,9 @@ pub(crate) fn compare(
 
 /// Keys under which something differs; all keys when what they share differs.
 fn changed_keys(before: &ConfigSource, after: &ConfigSource) -> BTreeSet<String> {
-    let shared_differs = (&before.layers, &before.holdouts, &before.segments, before.requires_consent)
-        != (&after.layers, &after.holdouts, &after.segments, after.requires_consent);
+    let shared_differs =
+        (&before.layers, &before.holdouts, &before.segments, before.requires_consent)
+            != (&after.layers, &after.holdouts, &after.segments, after.requires_consent);
     let mut keys = BTreeSet::new();
     let experiments = |source: &ConfigSource| {
         let by_key = source.experiments.iter().map(|e| (e.key.clone(), format!("{e:?}")));
@@ -151,25 +153,27 @@ fn changed_keys(before: &ConfigSource, after: &ConfigSource) -> BTreeSet<String>
         let by_key = source.flags.iter().map(|f| (f.key.clone(), format!("{f:?}")));
         by_key.collect::<BTreeMap<_, _>>()
     };
-    for (old, new) in
-        [(experiments(before), experiments(after)), (flags(before), flags(after))]
-    {
+    for (old, new) in [(experiments(before), experiments(after)), (flags(before), flags(after))] {
         for key in old.keys().chain(new.keys()) {
             if shared_differs || old.get(key) != new.get(key) {
                 keys.insert(key.clone());
             }
         }
     }
+    // Clients ask for an experiment by its flag key.
+    let asked = |key: &String| {
+        let mut both = after.experiments.iter().chain(&before.experiments);
+        both.find(|e| e.key == *key).map_or_else(|| key.clone(), |e| e.flag_key.clone())
+    };
+    let mut asked: BTreeSet<String> = keys.iter().map(asked).collect();
     // A flag that serves a changed experiment is changed with it.
     for flag in &after.flags {
-        let serves = |rule: &eval_core::source::RuleSource| {
-            matches!(&rule.serve, Serve::Experiment(name) if keys.contains(name))
-        };
+        let serves = |rule: &eval_core::source::RuleSource| matches!(&rule.serve, Serve::Experiment(name) if keys.contains(name));
         if flag.rules.iter().any(serves) {
-            keys.insert(flag.key.clone());
+            asked.insert(flag.key.clone());
         }
     }
-    keys
+    asked
 }
 
 /// Made-up units for a dry run.

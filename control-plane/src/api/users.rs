@@ -7,13 +7,13 @@ use super::passwords;
 use crate::access::{Grant, Role};
 use crate::definition::{ProjectDefinition, schema};
 use crate::error::{ApiError, ProblemDocument, Problems};
-use crate::http::body::check;
 use crate::http::RequiredIfMatch;
+use crate::http::body::check;
 use crate::http::{Body, Caller, ListQuery, MergePatch, NoQuery, PathKey, Query};
 use crate::state::AppState;
+use crate::store::Tx;
 use crate::store::resource::{self, INSTANCE};
 use crate::store::users::{self, UserRow};
-use crate::store::Tx;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
@@ -115,8 +115,7 @@ impl From<UserRow> for User {
 
 /// Grants as the API writes them.
 pub(crate) fn shown(grants: &[Grant]) -> Vec<UserGrant> {
-    let grant =
-        |grant: &Grant| UserGrant { project: grant.project_id.clone(), role: grant.role };
+    let grant = |grant: &Grant| UserGrant { project: grant.project_id.clone(), role: grant.role };
     grants.iter().map(grant).collect()
 }
 

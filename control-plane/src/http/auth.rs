@@ -170,9 +170,8 @@ fn cell(caller: &Caller, request: &Request) -> Result<Cell, ApiError> {
     // Nested routes may be matched by the rest of their path alone.
     let path = if path.starts_with("/api/v1") { path.to_owned() } else { format!("/api/v1{path}") };
     let Some(row) = access::find(request.method().as_str(), &path) else { return Ok(Cell::No) };
-    let best = |grants: &mut dyn Iterator<Item = &Grant>| {
-        grants.map(|grant| row.cell(grant.role)).max()
-    };
+    let best =
+        |grants: &mut dyn Iterator<Item = &Grant>| grants.map(|grant| row.cell(grant.role)).max();
     let found = match row.scope {
         Scope::Any => best(&mut caller.grants.iter()),
         Scope::Instance => best(&mut caller.grants.iter().filter(|g| g.project_id.is_none())),

@@ -59,8 +59,7 @@ pub(crate) async fn once(
 
     let mut tx = state.db.write().await?;
     let claim =
-        idempotency::claim(&mut tx, &caller.id, &key, &request_hash, Timestamp::now())
-            .await?;
+        idempotency::claim(&mut tx, &caller.id, &key, &request_hash, Timestamp::now()).await?;
     tx.commit().await?;
     match claim {
         Claim::New => {}

@@ -51,9 +51,8 @@ impl FromRequestParts<AppState> for InProject {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let caller = Caller::from_request_parts(parts, state).await?;
         let asked = named(&parts.headers, "x-project")?;
-        let project_id = asked
-            .or_else(|| caller.sole_project())
-            .unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
+        let project_id =
+            asked.or_else(|| caller.sole_project()).unwrap_or_else(|| DEFAULT_PROJECT.to_owned());
         if !caller.reach().includes(&project_id) {
             return Err(ApiError::not_found("project", project_id));
         }

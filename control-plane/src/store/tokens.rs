@@ -1,9 +1,9 @@
 //! API tokens: only their hashes are kept.
 
 use super::db::{Row, Tx};
+use crate::access::Role;
 use anyhow::Context;
 use jiff::Timestamp;
-use crate::access::Role;
 
 /// An API token without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +32,7 @@ pub struct ApiTokenRow {
     pub last_used_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str =
-    "id, project_id, environment_id, name, role, prefix, sha256, created_at, revoked_at, expires_at, last_used_at";
+const COLUMNS: &str = "id, project_id, environment_id, name, role, prefix, sha256, created_at, revoked_at, expires_at, last_used_at";
 
 /// Stores a token. A token that is stored already stays as it is.
 pub async fn insert(tx: &mut Tx, token: &ApiTokenRow) -> sqlx::Result<()> {

@@ -153,9 +153,10 @@ on_both_databases! {
 
 #[tokio::test]
 async fn a_caller_who_asks_too_often_is_told_when_to_come_back() {
-    let server = Server::start_with(Database::Sqlite, |settings| settings.rate_limit_per_minute = 3)
-        .await
-        .unwrap();
+    let server =
+        Server::start_with(Database::Sqlite, |settings| settings.rate_limit_per_minute = 3)
+            .await
+            .unwrap();
     for left in [2, 1, 0] {
         let answer = server.get("layers").await;
         assert_eq!(answer.headers["ratelimit-policy"], "\"requests\";q=3;w=60");

@@ -45,7 +45,9 @@ async fn tokens(server: &Server, project: Option<&str>) -> BTreeMap<Role, String
 
 /// The path with names that nothing has.
 fn filled(path: &str) -> String {
-    let part = |part: &str| if part.starts_with('{') { "nothing-has-this".to_owned() } else { part.to_owned() };
+    let part = |part: &str| {
+        if part.starts_with('{') { "nothing-has-this".to_owned() } else { part.to_owned() }
+    };
     path.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 

@@ -32,7 +32,13 @@ async fn session(server: &Server, email: &str) -> Session {
 }
 
 impl Session {
-    async fn send(&self, server: &Server, method: Method, path: &str, body: Option<Value>) -> Answer {
+    async fn send(
+        &self,
+        server: &Server,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Answer {
         let mut request = server
             .anonymous(method, path)
             .header("Cookie", &self.cookie)

@@ -6,8 +6,6 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use std::sync::LazyLock;
 use tokio::sync::Semaphore;
 
-/// Shortest password in characters.
-pub(crate) const MIN_CHARS: usize = 12;
 /// Longest password in bytes.
 pub(crate) const MAX_BYTES: usize = 256;
 

@@ -154,8 +154,8 @@ async fn load(tx: &mut Tx, id: &str) -> Result<UserRow, ApiError> {
 }
 
 fn check_password(pointer: &str, password: &str, problems: &mut Problems) {
-    if password.chars().count() < passwords::MIN_CHARS || password.len() > passwords::MAX_BYTES {
-        problems.push(pointer, "out_of_range", "must have 12 characters to 256 bytes");
+    if password.len() > passwords::MAX_BYTES {
+        problems.push(pointer, "out_of_range", "may have at most 256 bytes");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The audit log, comments, dry runs, rate limits.
 
-use crate::bodies::{catalogue, in_layer, plain};
+use crate::bodies::{catalogue, checkout, in_layer, plain};
 use crate::harness::{Database, Server, on_both_databases, send};
 use control_plane::store::Db;
 use control_plane::store::audit::verify;
@@ -100,10 +100,13 @@ on_both_databases! {
         server.post("experiments?dry_run=1", plain("e")).await.problem(400, "invalid_parameter");
 
         server.made("experiments", in_layer("e", 10.0)).await;
-        let start = server.post("experiments/e/start?dry_run=true", json!({})).await;
+        let doubtful = checkout();
+        let path = format!("experiments/{}", doubtful["name"].as_str().unwrap());
+        server.made("experiments", doubtful.clone()).await;
+        let start = server.post(&format!("{path}/start?dry_run=true"), json!({})).await;
         assert_eq!(start.status, 200, "{start:?}");
         assert!(!start.body["warnings"].as_array().unwrap().is_empty(), "{start:?}");
-        assert_eq!(server.get("experiments/e").await.body["status"], "draft");
+        assert_eq!(server.get(&path).await.body["status"], "draft");
         server.start_experiment("e").await;
         let before = server.get("audit?limit=1").await.body["data"][0]["seq"].clone();
         let patch = |body| server.request(Method::PATCH, "experiments/e?dry_run=true").header("If-Match", "*").json(&body);

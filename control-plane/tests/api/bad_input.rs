@@ -3,6 +3,7 @@
 use crate::bodies::{catalogue, checkout, new_nav, plain};
 use crate::document::operations;
 use crate::harness::{Answer, Server, on_both_databases, send};
+use control_plane::access::{Scope, rows};
 use control_plane::routes::openapi;
 use control_plane::store::Db;
 use rand::rngs::StdRng;
@@ -30,6 +31,7 @@ async fn furnish(server: &Server) {
     server.made("holdouts", json!({ "name": "global_2026", "size": 5, "scope": "listed" })).await;
     server.made("experiments", checkout()).await;
     server.made("flags", new_nav()).await;
+    server.made("users", json!({ "email": "ada@example.org" })).await;
 }
 
 async fn cases(server: &Server) -> Vec<Case> {
@@ -48,6 +50,7 @@ async fn cases(server: &Server) -> Vec<Case> {
         ("/experiments/", id_of("experiments").await),
         ("/flags/", "new_nav".to_owned()),
         ("/publishes/", "1".to_owned()),
+        ("/users/", id_of("users").await),
     ];
     let mut cases = Vec::new();
     for (route, method, operation) in operations() {
@@ -91,6 +94,9 @@ async fn cases(server: &Server) -> Vec<Case> {
 /// A body that the operation accepts (as far as its fields go).
 fn sample(route: &str, method: &str) -> Value {
     let last = route.rsplit('/').next().unwrap();
+    if method == "patch" && route.contains("/users/") {
+        return json!({ "name": "Ada" });
+    }
     if method == "patch" {
         return json!({ "description": "d" });
     }
@@ -102,6 +108,8 @@ fn sample(route: &str, method: &str) -> Value {
         "environments" => json!({ "name": "staging" }),
         "sdk-keys" => json!({ "kind": "server" }),
         "api-tokens" => json!({ "name": "ci", "role": "data" }),
+        "users" => json!({ "email": "grace@example.org", "grants": [{ "role": "viewer" }] }),
+        "password" => json!({ "password": "correct horse battery" }),
         "layers" => json!({ "name": "l" }),
         "holdouts" => json!({ "name": "h", "size": 1 }),
         "segments" => json!({ "key": "s", "include": ["u"] }),
@@ -229,7 +237,8 @@ on_both_databases! {
             send(bare.try_clone().unwrap()).await.problem(401, "unauthorized");
             send(bare.try_clone().unwrap().bearer_auth("st_aaaaaaaabbbbbbbbccccccccdddddddd")).await.problem(401, "unauthorized");
             send(bare.try_clone().unwrap().bearer_auth(&server.made.server_sdk_key)).await.problem(401, "unauthorized");
-            if case.method != Method::GET && case.route != "/api/v1/reports" {
+            let open = ["/api/v1/reports", "/api/v1/session/end", "/api/v1/users/{id}/password"];
+            if case.method != Method::GET && !open.contains(&case.route.as_str()) {
                 send(bare.bearer_auth(&server.made.data_token)).await.problem(403, "forbidden");
             }
         }
@@ -249,7 +258,7 @@ on_both_databases! {
                 let answer = case.with_body(server, &case.unknown.replace("no-such-thing", "%ff"), body.clone()).await;
                 answer.problem(400, "invalid_parameter");
             }
-            let scoped = !case.route.starts_with("/api/v1/projects") && !case.route.starts_with("/api/v1/api-tokens") && case.route != "/api/v1/reports";
+            let scoped = !case.route.starts_with("/api/v1/projects") && rows().any(|row| row.path == case.route && row.scope == Scope::Project);
             if scoped {
                 let media_type = case.media_type.as_deref().unwrap_or("application/json");
                 let request = case.request(server, &case.path).header("Content-Type", media_type).body(body.clone());

@@ -39,6 +39,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what was done in the projects that the caller administers, newest first. */
+        get: operations["list_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers all of it, oldest first, one JSON object a line. `limit` and `cursor` do not apply. */
+        get: operations["export_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Checks the chain of the whole log. */
+        get: operations["verify_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/config": {
         parameters: {
             query?: never;
@@ -568,6 +619,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers who asks, by token or session. */
+        get: operations["get_me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/metrics": {
         parameters: {
             query?: never;
@@ -889,6 +957,116 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs in: sets the session's cookie, which scripts cannot read, and answers the token that writes must
+         *     repeat in `X-CSRF-Token`. A session that the request brings ends.
+         */
+        post: operations["begin_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Signs out: the session ends. A token ends nothing. */
+        post: operations["end_session"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists users, sorted by e-mail address. */
+        get: operations["list_users"];
+        put?: never;
+        /** Creates a user. */
+        post: operations["create_user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers a user by id or e-mail address. */
+        get: operations["get_user"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Changes name, grants or `disabled` of a user by a JSON Merge Patch. */
+        patch: operations["patch_user"];
+        trace?: never;
+    };
+    "/api/v1/users/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the changes of a user, newest first. */
+        get: operations["list_user_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{id}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sets a password: one's own with the present one, anybody's as admin of every project. Every session of the
+         *     user ends.
+         */
+        post: operations["set_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -899,8 +1077,10 @@ export interface components {
             created_at: components["schemas"]["Time"];
             /** @description Id of the only environment that it sees. */
             environment?: string | null;
+            expires_at?: components["schemas"]["Time"] | null;
             /** @description Id. */
             id: string;
+            last_used_at?: components["schemas"]["Time"] | null;
             /** @description What people call it. */
             name: string;
             /** @description Its first characters. */
@@ -917,19 +1097,67 @@ export interface components {
         Assignments: {
             [key: string]: string;
         };
-        /** @description Where the client form of a generation lies: what browsers hold of it, a blob of the same format. */
-        ClientFormObject: {
-            /** @description BLAKE3 of it, 64 hex digits. */
-            blake3: string;
-            /** @description Key in object storage. */
-            object: string;
-            /** @description Ed25519 signature over the whole of it (header and body) by the manifest's key, base64. */
-            signature?: string | null;
+        /** @description Something that was done. */
+        AuditEntry: {
+            /** @description What was done: `created`, `started`, `signed_in`, …. */
+            action: string;
+            /** @description Its name at that time. */
+            actor: string;
+            /** @description Id of the token or user. */
+            actor_id: string;
+            /** @description `token`, `user` or `system`. */
+            actor_kind: string;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /** @description Why, as the author said. */
+            comment?: string | null;
+            /** @description What changed. */
+            diff: components["schemas"]["Difference"][];
+            /** @description Environment of the thing, by id. */
+            environment?: string | null;
+            /** @description SHA-256 over the hash before and all of this entry. */
+            hash: string;
+            /** @description Kind of thing. */
+            kind: string;
+            /** @description Hash of the entry before. */
+            previous_hash: string;
+            /** @description Project of the thing. */
+            project?: string | null;
+            /** @description Id of the request. */
+            request_id?: string | null;
+            /** @description Its name or key at that time. */
+            resource: string;
+            /** @description Its id. */
+            resource_id: string;
             /**
              * Format: int64
-             * @description Size in bytes.
+             * @description 1, 2, 3, … without gaps over the whole log.
              */
-            size: number;
+            seq: number;
+            /**
+             * Format: int64
+             * @description Version that was made.
+             */
+            version?: number | null;
+        };
+        /** @description What a check of the audit log found. */
+        AuditVerdict: {
+            /**
+             * Format: int64
+             * @description The first entry that is not as it was written.
+             */
+            broken_at?: number | null;
+            /** @description Hash of the last one that is intact. */
+            head: string;
+            /** @description Whether every entry is as it was written. */
+            intact: boolean;
+            /**
+             * Format: int64
+             * @description Entries that were checked.
+             */
+            n_entries: number;
+            /** @description What is wrong there. */
+            reason?: string | null;
         };
         /** @description A treatment compared with control. */
         Comparison: {
@@ -988,6 +1216,13 @@ export interface components {
             /** @enum {string} */
             op: "eq" | "neq" | "in" | "not_in" | "lt" | "lte" | "gt" | "gte" | "before" | "after" | "semver_eq" | "semver_lt" | "semver_lte" | "semver_gt" | "semver_gte" | "contains" | "starts_with" | "ends_with" | "matches" | "exists" | "contains_any" | "contains_all" | "ip_in";
             values?: (string | number | boolean)[];
+        };
+        /** @description One member that differs. */
+        Difference: {
+            after?: components["schemas"]["JsonValue"] | null;
+            before?: components["schemas"]["JsonValue"] | null;
+            /** @description RFC 6901 pointer. */
+            pointer: string;
         };
         /**
          * @description Which direction is good.
@@ -1631,8 +1866,10 @@ export interface components {
                 created_at: components["schemas"]["Time"];
                 /** @description Id of the only environment that it sees. */
                 environment?: string | null;
+                expires_at?: components["schemas"]["Time"] | null;
                 /** @description Id. */
                 id: string;
+                last_used_at?: components["schemas"]["Time"] | null;
                 /** @description What people call it. */
                 name: string;
                 /** @description Its first characters. */
@@ -1644,6 +1881,54 @@ export interface components {
                 role: components["schemas"]["Role"];
                 /** @description The token itself: only in the answer to its creation. */
                 token?: string | null;
+            }[];
+            /** @description `cursor` of the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        ListOf_AuditEntry: {
+            /** @description The items. */
+            data: {
+                /** @description What was done: `created`, `started`, `signed_in`, …. */
+                action: string;
+                /** @description Its name at that time. */
+                actor: string;
+                /** @description Id of the token or user. */
+                actor_id: string;
+                /** @description `token`, `user` or `system`. */
+                actor_kind: string;
+                /** @description When. */
+                at: components["schemas"]["Time"];
+                /** @description Why, as the author said. */
+                comment?: string | null;
+                /** @description What changed. */
+                diff: components["schemas"]["Difference"][];
+                /** @description Environment of the thing, by id. */
+                environment?: string | null;
+                /** @description SHA-256 over the hash before and all of this entry. */
+                hash: string;
+                /** @description Kind of thing. */
+                kind: string;
+                /** @description Hash of the entry before. */
+                previous_hash: string;
+                /** @description Project of the thing. */
+                project?: string | null;
+                /** @description Id of the request. */
+                request_id?: string | null;
+                /** @description Its name or key at that time. */
+                resource: string;
+                /** @description Its id. */
+                resource_id: string;
+                /**
+                 * Format: int64
+                 * @description 1, 2, 3, … without gaps over the whole log.
+                 */
+                seq: number;
+                /**
+                 * Format: int64
+                 * @description Version that was made.
+                 */
+                version?: number | null;
             }[];
             /** @description `cursor` of the next page; null at the end. */
             next_cursor?: string | null;
@@ -1931,6 +2216,35 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list. */
+        ListOf_User: {
+            /** @description The items. */
+            data: {
+                /** @description When it was created. */
+                created_at: components["schemas"]["Time"];
+                /** @description Whether the user may do nothing at all. */
+                disabled: boolean;
+                /** @description Address to sign in with. */
+                email: string;
+                /** @description What the user may do where. */
+                grants: components["schemas"]["UserGrant"][];
+                /** @description Whether the user has a password. */
+                has_password: boolean;
+                /** @description Id. */
+                id: string;
+                /** @description What others see. */
+                name: string;
+                /** @description When it was last changed. */
+                updated_at: components["schemas"]["Time"];
+                /**
+                 * Format: int64
+                 * @description 1, 2, 3, …; also the `ETag`.
+                 */
+                version: number;
+            }[];
+            /** @description `cursor` of the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
         ListOf_Version: {
             /** @description The items. */
             data: {
@@ -1940,10 +2254,14 @@ export interface components {
                 after?: Record<string, never> | null;
                 /** @description When. */
                 at: components["schemas"]["Time"];
-                /** @description Name of the token that did it, or `scheduler`. */
+                /** @description Name of the token or e-mail address of the user that did it, or `scheduler`. */
                 author: string;
                 /** @description `definition` and `state` before; null at the creation. */
                 before?: Record<string, never> | null;
+                /** @description Why, as its author said in `?comment=`. */
+                comment?: string | null;
+                /** @description What differs. */
+                diff: components["schemas"]["Difference"][];
                 /**
                  * Format: int64
                  * @description Version that the change made.
@@ -1977,7 +2295,6 @@ export interface components {
         Manifest: {
             /** @description BLAKE3 of the blob, 64 hex digits. */
             blake3: string;
-            client_form?: components["schemas"]["ClientFormObject"] | null;
             /** @description The environment's id. */
             environment: string;
             /**
@@ -2013,6 +2330,21 @@ export interface components {
          * @enum {string}
          */
         MdeType: "relative" | "absolute";
+        /** @description Who asks. */
+        Me: {
+            /** @description Name of the token, e-mail address of the user. */
+            author: string;
+            /** @description In a session: what every write repeats in `X-CSRF-Token`. */
+            csrf_token?: string | null;
+            /** @description Id of the only environment that it sees. */
+            environment?: string | null;
+            /** @description What it may do where. */
+            grants: components["schemas"]["UserGrant"][];
+            /** @description Id of the token or user. */
+            id: string;
+            /** @description `token` or `user`. */
+            kind: string;
+        };
         /** @description A metric. */
         Metric: {
             /**
@@ -2192,11 +2524,19 @@ export interface components {
         /** @description What the new token is for. */
         NewApiToken: {
             environment?: components["schemas"]["Slug"] | null;
+            expires_at?: components["schemas"]["Time"] | null;
             /** @description What people call it; the author of what is done with it. */
             name: components["schemas"]["Name"];
             project?: components["schemas"]["Slug"] | null;
             /** @description What it may do. */
             role: components["schemas"]["Role"];
+        };
+        /** @description A new password. */
+        NewPassword: {
+            /** @description The present one: needed by whoever changes their own. */
+            current_password?: string | null;
+            /** @description At least 12 characters. */
+            password: string;
         };
         /** @description What the new key is for. */
         NewSdkKey: {
@@ -2204,6 +2544,17 @@ export interface components {
             kind: components["schemas"]["KeyKind"];
             /** @description What people call it. */
             name?: string | null;
+        };
+        /** @description A new user. */
+        NewUser: {
+            /** @description Address to sign in with; upper and lower case are the same. */
+            email: string;
+            /** @description What the user may do where. */
+            grants?: components["schemas"]["UserGrant"][];
+            /** @description What others see; the address when absent. */
+            name?: string | null;
+            /** @description First password, of at least 12 characters; without one the user cannot sign in yet. */
+            password?: string | null;
         };
         /**
          * @description What a paused experiment serves (schema of [`PauseBehaviour`]).
@@ -2307,7 +2658,6 @@ export interface components {
             author: string;
             /** @description BLAKE3 of the blob, 64 hex digits. */
             blake3: string;
-            client_form?: components["schemas"]["ClientFormObject"] | null;
             /** @description The environment's id. */
             environment: string;
             /**
@@ -2480,10 +2830,10 @@ export interface components {
             detail: string;
         };
         /**
-         * @description What a token may do.
+         * @description What somebody may do. Roles are not ordered: `data` and `publisher` each may what the other may not.
          * @enum {string}
          */
-        Role: "admin" | "data";
+        Role: "viewer" | "experimenter" | "publisher" | "data" | "admin";
         /** @description Which version to go back to. */
         RollbackRequest: {
             /**
@@ -2636,6 +2986,13 @@ export interface components {
             platforms?: string[] | null;
             user_segment?: components["schemas"]["Name"] | null;
         };
+        /** @description Who signs in. */
+        SignIn: {
+            /** @description E-mail address. */
+            email: string;
+            /** @description Password. */
+            password: string;
+        };
         /** @description A report that was not kept. */
         SkippedReport: {
             /** @description `unknown_experiment` or `older_than_kept`. */
@@ -2679,6 +3036,54 @@ export interface components {
         UnitIds: string[];
         /** @description Which of a request's ids is randomised, such as `user_id`. */
         UnitType: string;
+        /** @description A user. */
+        User: {
+            /** @description When it was created. */
+            created_at: components["schemas"]["Time"];
+            /** @description Whether the user may do nothing at all. */
+            disabled: boolean;
+            /** @description Address to sign in with. */
+            email: string;
+            /** @description What the user may do where. */
+            grants: components["schemas"]["UserGrant"][];
+            /** @description Whether the user has a password. */
+            has_password: boolean;
+            /** @description Id. */
+            id: string;
+            /** @description What others see. */
+            name: string;
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description 1, 2, 3, …; also the `ETag`.
+             */
+            version: number;
+        };
+        /** @description What of a user can be changed. */
+        UserDefinition: {
+            /** @description Whether the user may do nothing at all; sessions end at once. */
+            disabled?: boolean;
+            /** @description What the user may do where. */
+            grants?: components["schemas"]["UserGrant"][];
+            /** @description What others see. */
+            name: string;
+        };
+        /** @description A JSON Merge Patch: members that are left out stay, null takes one away. */
+        UserDefinitionPatch: {
+            /** @description Whether the user may do nothing at all; sessions end at once. */
+            disabled?: boolean | null;
+            /** @description What the user may do where. */
+            grants?: components["schemas"]["UserGrant"][] | null;
+            /** @description What others see. */
+            name?: string | null;
+        };
+        /** @description A role, in one project or in all. */
+        UserGrant: {
+            project?: components["schemas"]["Slug"] | null;
+            /** @description The role there. */
+            role: components["schemas"]["Role"];
+        };
         /** @description One of the answers that are compared. */
         VariantDefinition: {
             /** @description What clients are answered. */
@@ -2761,10 +3166,14 @@ export interface components {
             after?: Record<string, never> | null;
             /** @description When. */
             at: components["schemas"]["Time"];
-            /** @description Name of the token that did it, or `scheduler`. */
+            /** @description Name of the token or e-mail address of the user that did it, or `scheduler`. */
             author: string;
             /** @description `definition` and `state` before; null at the creation. */
             before?: Record<string, never> | null;
+            /** @description Why, as its author said in `?comment=`. */
+            comment?: string | null;
+            /** @description What differs. */
+            diff: components["schemas"]["Difference"][];
             /**
              * Format: int64
              * @description Version that the change made.
@@ -2814,7 +3223,12 @@ export interface operations {
     };
     create_api_token: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -2832,6 +3246,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -2852,7 +3275,12 @@ export interface operations {
     };
     revoke_api_token: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -2874,6 +3302,144 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ApiToken"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_audit: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer, 1 to 500. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only of this project. */
+                project?: string;
+                /** @description Only of this environment, by id. */
+                environment?: string;
+                /** @description Only of this author. */
+                actor?: string;
+                /** @description Only this action, such as `started`. */
+                action?: string;
+                /** @description Only this kind of thing, such as `experiment`. */
+                kind?: string;
+                /** @description Only this thing, by id or name. */
+                resource?: string;
+                /** @description Only from this time on. */
+                since?: components["schemas"]["Time"];
+                /** @description Only before this time. */
+                until?: components["schemas"]["Time"];
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOf_AuditEntry"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    export_audit: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer, 1 to 500. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only of this project. */
+                project?: string;
+                /** @description Only of this environment, by id. */
+                environment?: string;
+                /** @description Only of this author. */
+                actor?: string;
+                /** @description Only this action, such as `started`. */
+                action?: string;
+                /** @description Only this kind of thing, such as `experiment`. */
+                kind?: string;
+                /** @description Only this thing, by id or name. */
+                resource?: string;
+                /** @description Only from this time on. */
+                since?: components["schemas"]["Time"];
+                /** @description Only before this time. */
+                until?: components["schemas"]["Time"];
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": string;
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    verify_audit: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditVerdict"];
                 };
             };
             "4XX": {
@@ -2971,7 +3537,12 @@ export interface operations {
     };
     create_environment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -2989,6 +3560,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -3043,7 +3623,12 @@ export interface operations {
     };
     patch_environment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -3198,7 +3783,12 @@ export interface operations {
     };
     create_experiment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -3216,6 +3806,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -3270,7 +3869,12 @@ export interface operations {
     };
     delete_experiment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -3286,6 +3890,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -3304,7 +3917,12 @@ export interface operations {
     };
     patch_experiment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -3344,7 +3962,12 @@ export interface operations {
     };
     archive_experiment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -3382,7 +4005,12 @@ export interface operations {
     };
     complete_experiment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -3467,7 +4095,12 @@ export interface operations {
     };
     pause_experiment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -3542,7 +4175,12 @@ export interface operations {
     };
     resume_experiment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -3580,7 +4218,12 @@ export interface operations {
     };
     roll_back_experiment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -3622,7 +4265,12 @@ export interface operations {
     };
     start_experiment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -3705,7 +4353,12 @@ export interface operations {
     };
     create_flag: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -3723,6 +4376,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -3777,7 +4439,12 @@ export interface operations {
     };
     patch_flag: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -3817,7 +4484,12 @@ export interface operations {
     };
     archive_flag: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -3898,7 +4570,12 @@ export interface operations {
     };
     kill_flag: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -3936,7 +4613,12 @@ export interface operations {
     };
     roll_back_flag: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -4019,7 +4701,12 @@ export interface operations {
     };
     create_holdout: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -4037,6 +4724,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -4091,7 +4787,12 @@ export interface operations {
     };
     delete_holdout: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -4107,6 +4808,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4125,7 +4835,12 @@ export interface operations {
     };
     patch_holdout: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -4208,7 +4923,12 @@ export interface operations {
     };
     roll_back_holdout: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -4291,7 +5011,12 @@ export interface operations {
     };
     create_layer: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -4309,6 +5034,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -4363,7 +5097,12 @@ export interface operations {
     };
     delete_layer: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -4379,6 +5118,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4397,7 +5145,12 @@ export interface operations {
     };
     patch_layer: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -4514,7 +5267,12 @@ export interface operations {
     };
     roll_back_layer: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -4542,6 +5300,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Layer"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_me: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
                 };
             };
             "4XX": {
@@ -4597,7 +5387,12 @@ export interface operations {
     };
     create_metric: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -4615,6 +5410,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -4669,7 +5473,12 @@ export interface operations {
     };
     delete_metric: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -4685,6 +5494,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -4703,7 +5521,12 @@ export interface operations {
     };
     patch_metric: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -4786,7 +5609,12 @@ export interface operations {
     };
     roll_back_metric: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -4887,7 +5715,12 @@ export interface operations {
     };
     create_project: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -4905,6 +5738,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -4959,7 +5801,12 @@ export interface operations {
     };
     patch_project: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -5117,7 +5964,12 @@ export interface operations {
     };
     roll_back_publish: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -5153,7 +6005,12 @@ export interface operations {
     };
     post_reports: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -5223,7 +6080,12 @@ export interface operations {
     };
     create_sdk_key: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -5241,6 +6103,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -5261,7 +6132,12 @@ export interface operations {
     };
     revoke_sdk_key: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -5338,7 +6214,12 @@ export interface operations {
     };
     create_segment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -5356,6 +6237,15 @@ export interface operations {
             };
         };
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -5410,7 +6300,12 @@ export interface operations {
     };
     delete_segment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -5426,6 +6321,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
             204: {
                 headers: {
                     [name: string]: unknown;
@@ -5444,7 +6348,12 @@ export interface operations {
     };
     patch_segment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match": string;
@@ -5527,7 +6436,12 @@ export interface operations {
     };
     roll_back_segment: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
             header?: {
                 /** @description `ETag` of the version that the change is meant for */
                 "If-Match"?: string;
@@ -5555,6 +6469,343 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Segment"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    begin_session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Me"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    end_session: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_users: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer, 1 to 500. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only items of this status. */
+                status?: string;
+                /** @description Only items whose name or key contains this text. */
+                q?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOf_User"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_user: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_user: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    patch_user: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match": string;
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["UserDefinitionPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_user_history: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer, 1 to 500. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only items of this status. */
+                status?: string;
+                /** @description Only items whose name or key contains this text. */
+                q?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOf_Version"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    set_password: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPassword"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
                 };
             };
             "4XX": {

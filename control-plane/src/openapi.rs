@@ -128,9 +128,8 @@ fn admits_null(schema: &Value) -> bool {
 
 fn finish_operation(path: &str, method: &str, operation: &mut Value) {
     let security = match path {
-        "/api/v1/openapi.json" => json!([]),
+        "/api/v1/openapi.json" | "/api/v1/session" => json!([]),
         "/api/v1/events/batch" => json!([{ "sdk_key": [] }]),
-        "/api/v1/session" => json!([]),
         _ => json!([{ "token": [] }]),
     };
     operation["security"] = security.clone();

@@ -147,7 +147,6 @@ pub(crate) async fn create_api_token(
     }
     let reach = caller.reach_as(Role::Admin);
     let project_id = match (&reach, request.project) {
-        (Reach::Everything, asked) => asked,
         (Reach::Projects(own), None) if own.len() == 1 => own.first().cloned(),
         (Reach::Projects(_), None) => {
             let detail = "name one of the projects that you administer";
@@ -157,7 +156,7 @@ pub(crate) async fn create_api_token(
             let detail = format!("there is no project `{asked}`");
             return Err(ApiError::invalid("/project", "unknown_project", detail));
         }
-        (Reach::Projects(_), asked) => asked,
+        (_, asked) => asked,
     };
     if let Some(id) = &project_id
         && resource::find::<ProjectDefinition>(&mut change.tx, INSTANCE, id).await?.is_none()

@@ -39,6 +39,7 @@ pub(crate) struct Moved {
     /// the environment's conditions name, and one that none names.
     pub(crate) n_units: u32,
     /// How many of them would get another variant.
+    #[expect(clippy::struct_field_names, reason = "the API's word for what the type counts")]
     pub(crate) n_moved: u32,
     /// How many would take part that did not.
     pub(crate) n_entered: u32,
@@ -102,7 +103,9 @@ fn drop_unreferenced(source: &mut ConfigSource) {
 fn segments_of(condition: &Condition, found: &mut BTreeSet<String>) {
     match condition {
         Condition::All(parts) | Condition::Any(parts) => {
-            parts.iter().for_each(|part| segments_of(part, found));
+            for part in parts {
+                segments_of(part, found);
+            }
         }
         Condition::Not(part) => segments_of(part, found),
         Condition::Segment(key) => {
@@ -204,7 +207,9 @@ impl Crowd {
     fn learn(&mut self, condition: &Condition) {
         match condition {
             Condition::All(parts) | Condition::Any(parts) => {
-                parts.iter().for_each(|part| self.learn(part));
+                for part in parts {
+                    self.learn(part);
+                }
             }
             Condition::Not(part) => self.learn(part),
             Condition::Segment(_) => {}

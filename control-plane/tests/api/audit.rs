@@ -132,7 +132,9 @@ on_both_databases! {
     }
 
     async fn migrations_go_back_and_forward(server) {
-        // A database of its own: the server's is in use.
+        // It has started when it answers, and rests afterwards.
+        server.get("layers").await;
+        // SQLite's database has one writer, so another one is taken there.
         let url = match &server.settings.database_url {
             url if url.starts_with("sqlite:") => format!("{url}.second"),
             url => url.clone(),

@@ -37,7 +37,8 @@ export async function loadExperiment(id: string, signal: AbortSignal): Promise<V
 /** Sends a draft as it was entered: what is missing or wrong in it is for the server to say. */
 export async function createExperiment(draft: Record<string, unknown>): Promise<Experiment> {
   const body = draft as unknown as ExperimentDefinition;
-  return bodyOf(await api.POST("/api/v1/experiments", { body }));
+  // Only a dry run answers anything else.
+  return bodyOf(await api.POST("/api/v1/experiments", { body })) as Experiment;
 }
 
 /** Moves an experiment on, provided that it is still at the version that the author has seen. */

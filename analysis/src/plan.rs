@@ -66,6 +66,10 @@ pub struct PlannedExperiment {
     /// Planned end.
     #[serde(default)]
     pub planned_end_at: Option<Timestamp>,
+    /// How far before a unit's first exposure its covariates reach, in milliseconds; 14 days by
+    /// default, 0 for no covariates.
+    #[serde(default = "two_weeks_ms")]
+    pub covariate_lookback_ms: i64,
     /// Variants in their order.
     pub variants: Vec<PlannedVariant>,
     /// Metrics in their order.
@@ -82,6 +86,11 @@ impl PlannedExperiment {
 
 const fn first_phase() -> u32 {
     1
+}
+
+/// Default of [`PlannedExperiment::covariate_lookback_ms`].
+pub const fn two_weeks_ms() -> i64 {
+    14 * 24 * 3_600_000
 }
 
 /// Life of an experiment, as far as analysis cares.
@@ -190,6 +199,28 @@ pub enum MetricKind {
         /// Event name.
         event: String,
     },
+    /// Mean over units of the number of their events.
+    Count {
+        /// Event name.
+        event: String,
+    },
+    /// The same number as [`Self::Mean`], under the word that says how events become it.
+    Sum {
+        /// Event name.
+        event: String,
+    },
+    /// Share of units with such an event at least `after_ms` after exposure (and inside the window).
+    Retention {
+        /// Event name.
+        event: String,
+        /// Time after a unit's first exposure from which on events count, in milliseconds.
+        after_ms: i64,
+    },
+    /// Share of units that took every step after exposure, each not before the one ahead of it.
+    Funnel {
+        /// Event names, in order.
+        steps: Vec<String>,
+    },
     /// Ratio of two sums over units, such as clicks per view.
     Ratio {
         /// What is counted or summed above the line.
@@ -212,6 +243,10 @@ impl MetricKind {
         match self {
             Self::Proportion { .. } => "proportion",
             Self::Mean { .. } => "mean",
+            Self::Count { .. } => "count",
+            Self::Sum { .. } => "sum",
+            Self::Retention { .. } => "retention",
+            Self::Funnel { .. } => "funnel",
             Self::Ratio { .. } => "ratio",
             Self::Quantile { .. } => "quantile",
         }

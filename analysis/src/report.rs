@@ -116,10 +116,32 @@ pub struct SrmReport {
     pub p_value: Option<f64>,
     /// Always-valid p-value; may be looked at as often as one likes.
     pub sequential_p_value: Option<f64>,
+    /// Its smallest value at any look of this phase; filled by whoever keeps the looks.
+    #[serde(default)]
+    pub running_p_value: Option<f64>,
     /// Whether the always-valid test is content (p ≥ 0.01).
     pub passed: bool,
     /// Units expected by variant.
     pub expected: BTreeMap<String, f64>,
+    /// Day (UTC) by whose end the always-valid test had found a mismatch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detected_on: Option<String>,
+    /// Day (UTC) from which on the group sizes most likely do not fit; only with a detection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onset_on: Option<String>,
+    /// Units by the day of their first exposure.
+    #[serde(default)]
+    pub days: Vec<DayExposures>,
+}
+
+/// Units first exposed on one day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DayExposures {
+    /// The day (UTC), such as `2026-11-20`.
+    pub day: String,
+    /// Units by variant.
+    pub exposures: BTreeMap<String, u64>,
 }
 
 /// One metric of a report.
@@ -131,7 +153,7 @@ pub struct MetricReport {
     pub metric: String,
     /// What the metric is for in this experiment.
     pub role: MetricRole,
-    /// `proportion`, `mean`, `ratio`, `quantile`.
+    /// `proportion`, `mean`, `count`, `sum`, `ratio`, `quantile`, `retention`, `funnel`.
     pub kind: String,
     /// Whether up is good.
     #[serde(default)]
@@ -178,6 +200,14 @@ pub struct VariantReport {
     pub value: Option<f64>,
     /// Standard deviation of the unit's number.
     pub std_dev: Option<f64>,
+    /// Funnels: units that reached each step, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    pub steps: Vec<u64>,
+    /// Quantiles of values that were too many to keep: by how much the rank of `value` may be off, as
+    /// a share of all values. The standard error contains it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank_error: Option<f64>,
     /// Against control; absent for the control itself.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Comparison))]
@@ -208,12 +238,26 @@ pub struct Comparison {
     pub p_value: Option<f64>,
     /// Corrected: Holm over primaries × treatments, Benjamini–Hochberg over secondaries.
     pub p_adjusted: Option<f64>,
+    /// Interval of the effect that allows for the other comparisons: at 1 − alpha/m among m primaries
+    /// × treatments; among secondaries at the level of the false-coverage rate, for those that
+    /// Benjamini–Hochberg selects.
+    #[serde(default)]
+    pub ci_adjusted: Option<[f64; 2]>,
+    /// The same of the lift.
+    #[serde(default)]
+    pub lift_ci_adjusted: Option<[f64; 2]>,
     /// Fixed-horizon verdict.
     #[cfg_attr(feature = "openapi", schema(required = false))]
     pub verdict: Verdict,
     /// Always-valid values, once they are computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequential: Option<Sequential>,
+    /// Guardrails: what the always-valid evidence asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardrail: Option<GuardrailReport>,
+    /// The same comparison, with each unit's number before its exposure taken into account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cuped: Option<CupedReport>,
 }
 
 /// Values that may be looked at at any time.
@@ -221,14 +265,119 @@ pub struct Comparison {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(as = SequentialResult))]
 pub struct Sequential {
-    /// Always-valid p-value.
+    /// `confidence_sequence` or `count_mixture`: the method of the p-value.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    pub method: String,
+    /// What the p-value is about: two-sided, or the bad direction of a guardrail.
+    #[serde(default)]
+    pub alternative: SequentialAlternative,
+    /// Units of both arms whose window has closed, or all of them without a window.
+    #[serde(default)]
+    pub n: u64,
+    /// Whether the metric has no window, so that a unit's number may still grow.
+    #[serde(default)]
+    pub cumulative: bool,
+    /// Always-valid p-value of this look.
     pub p_value: Option<f64>,
-    /// Confidence sequence of the effect.
+    /// The smallest one at any look of this phase, which is valid as well; filled by whoever keeps the
+    /// looks.
+    #[serde(default)]
+    pub running_p_value: Option<f64>,
+    /// Corrected: Holm over primaries × treatments, Benjamini–Hochberg over secondaries.
+    #[serde(default)]
+    pub p_adjusted: Option<f64>,
+    /// Confidence sequence of the effect, two-sided.
     pub ci: Option<[f64; 2]>,
-    /// Confidence sequence of the lift.
+    /// Confidence sequence of the lift, two-sided.
     pub lift_ci: Option<[f64; 2]>,
+    /// Why nothing may be decided yet, such as `asymptotics_not_reached`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
     /// Always-valid verdict.
     pub verdict: Verdict,
+}
+
+/// Direction of an always-valid test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SequentialAlternative {
+    /// Treatment differs.
+    #[default]
+    TwoSided,
+    /// Treatment is greater.
+    Greater,
+    /// Treatment is less.
+    Less,
+}
+
+/// What a guardrail asks for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = GuardrailResult))]
+pub struct GuardrailReport {
+    /// `continue`, `alert` or `pause`.
+    pub action: GuardrailVerdict,
+    /// How much worse than control, on the scale of the margin; negative is better. `None` when it is
+    /// undefined, or without bound because the control is zero.
+    pub degradation: Option<f64>,
+    /// How much is tolerated.
+    pub margin: f64,
+    /// Always-valid p-value below which it alerts.
+    pub alert_below: f64,
+    /// Always-valid p-value below which it pauses.
+    pub pause_below: f64,
+}
+
+/// What a guardrail asks for, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum GuardrailVerdict {
+    /// Nothing.
+    Continue,
+    /// Somebody should look.
+    Alert,
+    /// The experiment must be paused.
+    Pause,
+}
+
+/// A comparison adjusted by what was known of each unit before its exposure (CUPED).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = CupedResult))]
+pub struct CupedReport {
+    /// Why there is no estimate, such as `no_history` or `too_few_units`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undefined: Option<String>,
+    /// How far before exposure the covariate reaches, in milliseconds.
+    pub lookback_ms: i64,
+    /// Units of both arms with events in that time; the others are a stratum of their own.
+    pub n_with_history: u64,
+    /// Coefficient of the covariate.
+    pub theta: Option<f64>,
+    /// 1 − adjusted over raw variance of the effect.
+    pub variance_reduction: Option<f64>,
+    /// Adjusted effect.
+    pub effect: Option<f64>,
+    /// Its standard error.
+    pub se: Option<f64>,
+    /// Interval of the adjusted effect at 1 − alpha.
+    pub ci: Option<[f64; 2]>,
+    /// Adjusted effect over the control's unadjusted absolute value.
+    pub lift: Option<f64>,
+    /// Interval of that lift; `None` also when it is unbounded.
+    pub lift_ci: Option<[f64; 2]>,
+    /// Two-sided, uncorrected, fixed-horizon.
+    pub p_value: Option<f64>,
+    /// Always-valid p-value of the adjusted effect.
+    pub sequential_p_value: Option<f64>,
+    /// Confidence sequence of the adjusted effect.
+    pub sequential_ci: Option<[f64; 2]>,
+    /// p-value of the covariate's own difference, which treatment cannot have made: below 0.001 the
+    /// arms were not alike to begin with.
+    pub pre_exposure_p_value: Option<f64>,
 }
 
 /// What a comparison says.
@@ -268,4 +417,13 @@ pub struct Look {
     pub generation: u64,
     /// Units by variant at that time.
     pub exposures: BTreeMap<String, u64>,
+    /// Phase that it was about.
+    #[serde(default)]
+    pub phase: u32,
+    /// Smallest always-valid p-value up to this look of the phase, by metric and treatment.
+    #[serde(default)]
+    pub running_p_values: BTreeMap<String, BTreeMap<String, f64>>,
+    /// The same of the sample-ratio check.
+    #[serde(default)]
+    pub srm_running_p_value: Option<f64>,
 }

@@ -7,7 +7,9 @@ mod support;
 use std::collections::BTreeMap;
 
 use analysis::plan::{Plan, PlannedExperiment};
-use analysis::report::{MetricStatus, Report, ReportStatus, Verdict};
+use analysis::report::{
+    Comparison, MetricReport, MetricStatus, Report, ReportStatus, SequentialAlternative, Verdict,
+};
 use analysis::{Settings, run_once};
 use collector::lake::UnitBuckets;
 use rand::rngs::StdRng;
@@ -32,6 +34,14 @@ fn plan(environment: &str) -> Plan {
         {"metric": "spend_per_view_3h", "kind": "ratio", "window_ms": 10_800_000,
          "numerator": {"event": "purchase", "aggregation": "sum"},
          "denominator": {"event": "view", "aggregation": "count"}},
+        {"metric": "clicks", "role": "secondary", "kind": "count", "event": "click", "cap": 2.0},
+        {"metric": "spent_30h", "role": "primary", "kind": "sum", "event": "purchase", "window_ms": 108_000_000},
+        {"metric": "clicks_36h", "role": "guardrail", "direction": "decrease", "kind": "count", "event": "click",
+         "window_ms": 129_600_000},
+        {"metric": "came_back", "kind": "retention", "event": "view", "after_ms": 7_200_000, "window_ms": 21_600_000},
+        {"metric": "came_back_ever", "kind": "retention", "event": "view", "after_ms": 3_600_000},
+        {"metric": "bought", "role": "guardrail", "kind": "funnel", "steps": ["view", "click", "purchase"]},
+        {"metric": "bought_6h", "kind": "funnel", "steps": ["view", "purchase"], "window_ms": 21_600_000},
         {"metric": "median_load", "kind": "quantile", "quantile": 0.5, "event": "view"}
     ]);
     let experiment = |name: &str, unit_type: &str, phase: u32, variants: &[(&str, u32)]| {
@@ -43,7 +53,7 @@ fn plan(environment: &str) -> Plan {
             "id": format!("id-{environment}-{name}"), "experiment": name, "status": "running",
             "unit_type": unit_type, "phase": phase, "phase_generation": 3,
             "phase_started_at": "2026-11-20T06:00:00Z", "alpha": 0.05, "power": 0.8,
-            "variants": variants, "metrics": metrics,
+            "covariate_lookback_ms": 5 * 3_600_000, "variants": variants, "metrics": metrics,
         })
     };
     let plan = json!({
@@ -161,6 +171,24 @@ fn agrees(report: &Report, experiment: &PlannedExperiment, expected: &naive::Nai
     assert_eq!(report.exposures, expected.exposures, "{name}");
     assert_eq!(report.excluded_multiple_variants, expected.excluded, "{name}");
     assert_eq!(report.generations, Vec::from_iter(expected.generations.clone()), "{name}");
+    let days: BTreeMap<String, BTreeMap<String, u64>> = report
+        .srm
+        .iter()
+        .flat_map(|srm| &srm.days)
+        .map(|day| {
+            let units = day.exposures.iter().filter(|(_, n)| **n > 0);
+            (day.day.clone(), units.map(|(name, n)| (name.clone(), *n)).collect())
+        })
+        .collect();
+    let expected_days: BTreeMap<String, BTreeMap<String, u64>> = expected
+        .days
+        .iter()
+        .map(|(day, counts)| {
+            let start = jiff::Timestamp::from_second(day * 86_400).expect("a day");
+            (start.strftime("%Y-%m-%d").to_string(), counts.clone())
+        })
+        .collect();
+    assert_eq!(days, expected_days, "{name}");
     for metric in &report.metrics {
         let numbers = &expected.metrics[&metric.metric];
         let control = &numbers[&experiment.variants[experiment.control()].variant];
@@ -174,17 +202,101 @@ fn agrees(report: &Report, experiment: &PlannedExperiment, expected: &naive::Nai
             let Some(comparison) = &variant.comparison else { continue };
             let effect = naive.value.zip(control.value).map(|(t, c)| t - c);
             assert!(close(comparison.effect, effect), "{at}: {comparison:?} {effect:?}");
+            always_valid_agrees(comparison, metric, report.alpha, control, naive, &at);
+            adjusted_agrees(comparison, control, naive, &at);
             let (Some(p), Some(ci)) = (comparison.p_value, comparison.ci) else { continue };
             assert!((0.0..=1.0).contains(&p), "{at}: {p}");
             assert_eq!(p < report.alpha, ci[0] > 0.0 || ci[1] < 0.0, "{at}: {comparison:?}");
             let Some(se) = naive.std_dev.zip(control.std_dev) else { continue };
-            if metric.kind != "proportion" {
+            if !["proportion", "retention", "funnel"].contains(&metric.kind.as_str()) {
                 let control_n = expected.exposures[&experiment.variants[0].variant] as f64;
                 let se = (se.0.powi(2) / n as f64 + se.1.powi(2) / control_n).sqrt();
                 assert!(close(comparison.se, Some(se)), "{at}: {comparison:?} {se}");
             }
         }
     }
+}
+
+/// The confidence sequence of settled units, written out.
+fn always_valid_agrees(
+    comparison: &Comparison,
+    metric: &MetricReport,
+    alpha: f64,
+    control: &naive::Numbers,
+    naive: &naive::Numbers,
+    at: &str,
+) {
+    let found = comparison.sequential.as_ref().expect("always there");
+    assert_eq!(found.cumulative, metric.window_ms.is_none(), "{at}");
+    if let (Some(p), Some(ci), SequentialAlternative::TwoSided) =
+        (found.p_value, found.ci, found.alternative)
+    {
+        assert_eq!(p < alpha, ci[0] > 0.0 || ci[1] < 0.0, "{at}: {found:?}");
+    }
+    if ["ratio", "quantile"].contains(&metric.kind.as_str()) {
+        return;
+    }
+    let (c, t) = (control.settled, naive.settled);
+    let se_welch = (c.variance() / c.n + t.variance() / t.n).sqrt();
+    let (Some(ci), true) = (found.ci, se_welch.is_finite() && se_welch > 0.0) else { return };
+    assert!(close(Some(found.n as f64), Some(c.n + t.n)), "{at}: {found:?} {c:?} {t:?}");
+    let n = c.n + t.n;
+    let mean = (c.n * c.mean + t.n * t.mean) / n;
+    let squares =
+        c.squares + t.squares + c.n * (c.mean - mean).powi(2) + t.n * (t.mean - mean).powi(2);
+    let pooled = (squares / (n - 1.0) * (1.0 / c.n + 1.0 / t.n)).sqrt();
+    let rho2 = {
+        // Tightest at 10 000 units, as gbstats and Eppo tune it.
+        let l = -2.0 * alpha.ln();
+        (l + l.ln_1p()) / 1e4
+    };
+    let half = se_welch.max(pooled)
+        * ((n + 1.0 / rho2) / n * ((n * rho2).ln_1p() - 2.0 * alpha.ln())).sqrt();
+    assert!(close(Some((ci[1] - ci[0]) / 2.0), Some(half)), "{at}: {found:?} {half}");
+    assert!(close(Some(ci[0].midpoint(ci[1])), Some(t.mean - c.mean)), "{at}: {found:?}");
+}
+
+/// The stratified, adjusted effect, written out.
+fn adjusted_agrees(
+    comparison: &Comparison,
+    control: &naive::Numbers,
+    naive: &naive::Numbers,
+    at: &str,
+) {
+    let Some(found) = &comparison.cuped else { return };
+    let [(cy, cx), (ty, tx)] = [control, naive].map(|arm| (arm.known[0], arm.known[1]));
+    let n_known = cy.n + ty.n;
+    assert!(close(Some(found.n_with_history as f64), Some(n_known)), "{at}: {found:?} {n_known}");
+    let Some(effect) = found.effect else {
+        assert!(found.undefined.is_some(), "{at}: {found:?}");
+        return;
+    };
+    let both = |a: naive::Spread, b: naive::Spread| (a.n * a.mean + b.n * b.mean) / (a.n + b.n);
+    let (my, mx) = (both(cy, ty), both(cx, tx));
+    let spread = |arm: naive::Spread, x: f64| arm.squares + arm.n * (arm.mean - x).powi(2);
+    let product = control.product
+        + naive.product
+        + cy.n * (cy.mean - my) * (cx.mean - mx)
+        + ty.n * (ty.mean - my) * (tx.mean - mx);
+    let squares = spread(cx, mx) + spread(tx, mx);
+    let theta = if squares > 0.0 { product / squares } else { 0.0 };
+    let variance = |arm: &naive::Numbers| {
+        let [y, x] = arm.known;
+        (y.squares + theta * theta * x.squares - 2.0 * theta * arm.product) / (y.n - 1.0) / y.n
+    };
+    let (n, known) = (cy.n + ty.n + control.unknown.n + naive.unknown.n, cy.n + ty.n);
+    let mut sum = known / n * (ty.mean - cy.mean - theta * (tx.mean - cx.mean));
+    let mut se2 = (known / n).powi(2) * (variance(control) + variance(naive));
+    if known < n {
+        let weight = 1.0 - known / n;
+        sum += weight * (naive.unknown.mean - control.unknown.mean);
+        for arm in [control.unknown, naive.unknown] {
+            se2 += weight * weight * arm.variance() / arm.n;
+        }
+    }
+    let near = |got: f64, expected: f64| (got - expected).abs() <= 1e-7 * expected.abs().max(1e-3);
+    assert!(near(effect, sum), "{at}: {found:?} {sum}");
+    assert!(near(found.se.expect("with the effect"), se2.sqrt()), "{at}: {found:?} {}", se2.sqrt());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,7 +46,7 @@ fn required_of_control(
         MdeType::Absolute => smallest,
     };
     match primary.kind {
-        MetricKind::Proportion => {
+        MetricKind::Proportion | MetricKind::Retention | MetricKind::Funnel => {
             let baseline = baseline?;
             let hoped = match primary.direction {
                 Direction::Increase => baseline + effect,
@@ -54,7 +54,7 @@ fn required_of_control(
             };
             required_per_arm_proportion(baseline, hoped, design)
         }
-        MetricKind::Mean => {
+        MetricKind::Mean | MetricKind::Count | MetricKind::Sum => {
             let variance = primary.std_dev?.powi(2);
             required_per_arm_mean(variance, variance, effect, design)
         }

@@ -14,21 +14,21 @@ use super::{Interval, MethodError};
 
 /// A numerator d and a denominator m, both estimated.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Parts {
+pub(crate) struct Parts {
     /// The numerator.
-    pub(super) numerator: f64,
+    pub(crate) numerator: f64,
     /// Its variance.
-    pub(super) numerator_variance: f64,
+    pub(crate) numerator_variance: f64,
     /// The denominator.
-    pub(super) denominator: f64,
+    pub(crate) denominator: f64,
     /// Its variance.
-    pub(super) denominator_variance: f64,
+    pub(crate) denominator_variance: f64,
     /// Covariance of the two estimates.
-    pub(super) covariance: f64,
+    pub(crate) covariance: f64,
 }
 
 /// Interval of numerator/|denominator|.
-pub(super) fn ratio_interval(parts: Parts, q: f64) -> Result<Interval, MethodError> {
+pub(crate) fn ratio_interval(parts: Parts, q: f64) -> Result<Interval, MethodError> {
     let unit = parts.denominator.abs();
     if unit == 0.0 {
         return Err(MethodError::Unbounded);

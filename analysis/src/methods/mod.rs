@@ -39,7 +39,7 @@ pub mod incomplete_beta;
 mod hypergeometric;
 pub mod fisher;
 pub mod barnard;
-mod fieller;
+pub(crate) mod fieller;
 pub mod cuped;
 pub mod cuped_many;
 pub mod ratio_cuped;

@@ -91,7 +91,12 @@ pub fn least_events(q: f64) -> f64 {
 }
 
 /// Variance of the share of events at or below `value` over units, relative to independent events.
-fn cluster_inflation(values: &[f64], ends: &[u32], value: f64, q: f64) -> Result<f64, MethodError> {
+pub(crate) fn cluster_inflation(
+    values: &[f64],
+    ends: &[u32],
+    value: f64,
+    q: f64,
+) -> Result<f64, MethodError> {
     let units = ends.len() as f64;
     if ends.len() < 2 {
         return Err(MethodError::TooFewUnits);

@@ -2,12 +2,17 @@
 
 use jiff::Timestamp;
 
-use super::compare::{correct, metric_report};
+use super::arm::Arms;
+use super::compare::metric_report;
+use super::correct::correct;
+use super::days::DayCounts;
 use super::questions::Questions;
 use super::tally::{ExperimentTally, Tally};
-use crate::methods::srm;
+use crate::methods::{srm, srm_breakdown};
 use crate::plan::{Plan, PlannedExperiment, PlannedStatus};
-use crate::report::{MetricReport, Planned, Report, ReportStatus, SrmReport, Warning};
+use crate::report::{
+    DayExposures, MetricReport, Planned, Report, ReportStatus, SrmReport, Warning,
+};
 
 /// One report for each experiment of the questions, in their order.
 pub fn assemble(questions: &Questions, tally: &Tally, as_of: Timestamp) -> Vec<Report> {
@@ -33,14 +38,16 @@ fn report(
     let names = || experiment.variants.iter().map(|variant| variant.variant.clone());
     let mut warnings = Vec::new();
     let sample_reached = sample_reached(experiment, &counts);
-    let mut metrics: Vec<MetricReport> = experiment
-        .metrics
+    let planned = experiment.metrics.iter().enumerate();
+    let arms: Vec<Arms<'_>> =
+        planned.map(|(index, metric)| Arms::of(found, index, metric)).collect();
+    let mut metrics: Vec<MetricReport> = arms
         .iter()
         .enumerate()
-        .map(|(index, metric)| metric_report(experiment, index, metric, found, &mut warnings))
+        .map(|(index, arms)| metric_report(experiment, index, found, arms, &mut warnings))
         .collect();
-    correct(&mut metrics, experiment, &counts);
-    let srm = srm_report(experiment, &counts);
+    correct(&mut metrics, &arms, experiment, &counts);
+    let srm = srm_report(experiment, &counts, &found.days);
     warn_about_units(srm.as_ref(), found, non_finite_values, &counts, &mut warnings);
     Report {
         id: experiment.id.clone(),
@@ -102,7 +109,11 @@ fn status(
     }
 }
 
-fn srm_report(experiment: &PlannedExperiment, counts: &[u64]) -> Option<SrmReport> {
+fn srm_report(
+    experiment: &PlannedExperiment,
+    counts: &[u64],
+    days: &DayCounts,
+) -> Option<SrmReport> {
     if counts.iter().all(|n| *n == 0) {
         return None;
     }
@@ -111,14 +122,42 @@ fn srm_report(experiment: &PlannedExperiment, counts: &[u64]) -> Option<SrmRepor
     let fixed = srm::srm(counts, &weights).ok();
     let sequential = srm::srm_sequential(counts, &weights, srm::CONCENTRATION).ok();
     let expected = srm::expected(counts, &weights);
-    let names = experiment.variants.iter().map(|variant| variant.variant.clone());
+    let names = || experiment.variants.iter().map(|variant| variant.variant.clone());
+    let rows: Vec<(i64, Vec<u64>)> =
+        days.rows().map(|(day, counts)| (day, counts.to_vec())).collect();
+    let by_day: Vec<Vec<u64>> = rows.iter().map(|(_, counts)| counts.clone()).collect();
+    // The course over the days matters only where there is something to date.
+    let onset = sequential
+        .filter(|test| test.p_value < srm::ALERT)
+        .and_then(|_| srm_breakdown::by_day(&by_day, &weights, srm::CONCENTRATION).ok());
+    let date = |row: Option<usize>| rows.get(row?).map(|(day, _)| date(*day));
     Some(SrmReport {
         statistic: fixed.map(|test| test.statistic).filter(|statistic| statistic.is_finite()),
         p_value: fixed.map(|test| test.p_value),
         sequential_p_value: sequential.map(|test| test.p_value),
+        running_p_value: None,
         passed: sequential.is_none_or(|test| test.p_value >= srm::ALERT),
-        expected: names.zip(expected).filter(|(_, units)| units.is_finite()).collect(),
+        expected: names().zip(expected).filter(|(_, units)| units.is_finite()).collect(),
+        detected_on: date(onset.as_ref().and_then(|onset| onset.detected)),
+        onset_on: date(onset.as_ref().and_then(|onset| onset.onset)),
+        days: rows
+            .iter()
+            .filter(|(_, counts)| counts.iter().any(|count| *count > 0))
+            .map(|(day, counts)| DayExposures {
+                day: self::date(*day),
+                exposures: names().zip(counts.iter().copied()).collect(),
+            })
+            .collect(),
     })
+}
+
+/// A day since 1970 as `2026-11-20`.
+fn date(day: i64) -> String {
+    let start = day.saturating_mul(86_400);
+    Timestamp::from_second(start).map_or_else(
+        |_| day.to_string(),
+        |start| start.to_zoned(jiff::tz::TimeZone::UTC).date().to_string(),
+    )
 }
 
 fn warn_about_units(

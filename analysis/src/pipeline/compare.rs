@@ -1,54 +1,64 @@
-//! One metric's arms compared with control, corrected and judged.
+//! One metric's arms compared with control, at a fixed horizon.
 
-use std::collections::BTreeMap;
-
+use super::always_valid::{judge_guardrail, n_tune, sequential};
+use super::arm::{Arm, Arms};
 use super::assemble::warn;
-use super::tally::{ExperimentTally, MetricTally};
-use crate::methods::multiplicity::{Correction, adjust};
+use super::covariate::{adjusted, is_imbalanced};
+use super::tally::{ExperimentTally, Totals};
 use crate::methods::proportions::MIN_EXPECTED;
-use crate::methods::quantile::QuantileEstimate;
 use crate::methods::ratio::MIN_DENOMINATOR_Z;
 use crate::methods::{
     Alpha, Alternative, Estimate, Interval, MethodError, lift, proportions, quantile, ratio, welch,
 };
-use crate::plan::{MetricKind, MetricRole, PlannedExperiment, PlannedMetric, PlannedVariant};
+use crate::plan::{PlannedExperiment, PlannedMetric};
 use crate::report::{Comparison, MetricReport, MetricStatus, VariantReport, Verdict, Warning};
-use crate::stats::{CoMoments, Moments, Successes};
-
-/// One arm of a metric, ready to be compared.
-enum Arm<'t> {
-    Proportion(Successes),
-    Mean(&'t Moments),
-    Ratio(&'t CoMoments),
-    Quantile(Option<QuantileEstimate>),
-}
+use crate::stats::{CoMoments, Moments};
 
 /// One metric of a report, without corrections and verdicts.
 pub(super) fn metric_report(
     experiment: &PlannedExperiment,
     index: usize,
-    metric: &PlannedMetric,
     found: &ExperimentTally,
+    arms: &Arms<'_>,
     warnings: &mut Vec<Warning>,
 ) -> MetricReport {
-    let arms: Option<Vec<Arm<'_>>> =
-        found.variants.iter().map(|variant| arm(&variant.metrics[index], &metric.kind)).collect();
-    let (status, variants) = if let Some(arms) = arms {
-        (MetricStatus::Computed, compare_arms(experiment, metric, found, &arms, warnings))
-    } else {
-        let detail = format!("{} has more event values than are kept in memory", metric.metric);
-        warn(warnings, "not_computed", detail);
-        let empty = |(variant, n): (&PlannedVariant, u64)| VariantReport {
-            variant: variant.variant.clone(),
-            n,
-            value: None,
-            std_dev: None,
-            comparison: None,
-        };
-        let counts = found.variants.iter().map(|variant| variant.n);
-        let variants = experiment.variants.iter().zip(counts).map(empty).collect();
-        (MetricStatus::NotComputed, variants)
-    };
+    let metric = &experiment.metrics[index];
+    let control = experiment.control();
+    // A plan with a level outside (0, 1) is not one that the control plane writes.
+    let alpha = Alpha::try_new(experiment.alpha).unwrap_or(Alpha::DEFAULT);
+    let mut notes = Notes::default();
+    let variants = experiment.variants.iter().zip(&found.variants).zip(&arms.all).enumerate();
+    let variants = variants
+        .map(|(treatment, ((variant, tally), arm))| {
+            let (value, std_dev) = arm.describe();
+            let comparison = (treatment != control).then(|| {
+                let mut comparison = compare(arms.all[control], *arm, alpha, &mut notes);
+                comparison.sequential =
+                    Some(sequential(experiment, metric, arms, treatment, alpha));
+                comparison.guardrail = judge_guardrail(experiment, metric, &comparison);
+                let n_tune = n_tune(experiment, treatment);
+                comparison.cuped = adjusted(experiment, index, found, treatment, n_tune, alpha);
+                notes.imbalanced |= comparison.cuped.as_ref().is_some_and(is_imbalanced);
+                comparison
+            });
+            VariantReport {
+                variant: variant.variant.clone(),
+                n: tally.n,
+                value,
+                std_dev,
+                steps: match &tally.metrics[index].all {
+                    Totals::Funnel(steps) => steps.iter().map(|step| step.successes).collect(),
+                    _ => Vec::new(),
+                },
+                rank_error: match arm {
+                    Arm::Quantile(found) => found.map(|(_, error)| error).filter(|e| *e > 0.0),
+                    _ => None,
+                },
+                comparison,
+            }
+        })
+        .collect();
+    notes.warn(metric, warnings);
     MetricReport {
         metric: metric.metric.clone(),
         role: metric.role,
@@ -58,96 +68,45 @@ pub(super) fn metric_report(
         cap: metric.cap,
         max_degradation: metric.max_degradation,
         margin_type: metric.margin_type,
-        status,
+        status: MetricStatus::Computed,
         variants,
     }
 }
 
-/// None when the values of a quantile metric were too many to keep.
-fn arm<'t>(tally: &'t MetricTally, kind: &MetricKind) -> Option<Arm<'t>> {
-    Some(match tally {
-        MetricTally::Proportion(successes) => Arm::Proportion(*successes),
-        MetricTally::Mean(moments) => Arm::Mean(moments),
-        MetricTally::Ratio(moments) => Arm::Ratio(moments),
-        MetricTally::Quantile(values) => {
-            let values = values.as_ref()?;
-            let q = match kind {
-                MetricKind::Quantile { quantile, .. } => *quantile,
-                _ => f64::NAN,
-            };
-            Arm::Quantile(quantile::quantile(&values.values, &values.ends, q))
-        }
-    })
-}
-
-fn compare_arms(
-    experiment: &PlannedExperiment,
-    metric: &PlannedMetric,
-    found: &ExperimentTally,
-    arms: &[Arm<'_>],
-    warnings: &mut Vec<Warning>,
-) -> Vec<VariantReport> {
-    let control = experiment.control();
-    // A plan with a level outside (0, 1) is not one that the control plane writes.
-    let alpha = Alpha::try_new(experiment.alpha).unwrap_or(Alpha::DEFAULT);
-    let mut notes = Notes::default();
-    let variants = experiment.variants.iter().zip(&found.variants).zip(arms).enumerate();
-    let reports = variants
-        .map(|(index, ((variant, tally), arm))| {
-            let (value, std_dev) = arm.describe();
-            let comparison =
-                (index != control).then(|| compare(&arms[control], arm, alpha, &mut notes));
-            VariantReport {
-                variant: variant.variant.clone(),
-                n: tally.n,
-                value,
-                std_dev,
-                comparison,
-            }
-        })
-        .collect();
-    if notes.small_counts {
-        let detail = format!("{}: fewer than 5 expected outcomes, p is approximate", metric.metric);
-        warn(warnings, "small_expected_counts", detail);
-    }
-    if notes.unsafe_denominator {
-        let detail = format!("{}: a denominator is too near to zero to trust", metric.metric);
-        warn(warnings, "unsafe_ratio_denominator", detail);
-    }
-    reports
-}
-
 /// What a comparison found doubtful.
 #[derive(Default)]
-struct Notes {
+pub(super) struct Notes {
     small_counts: bool,
     unsafe_denominator: bool,
+    imbalanced: bool,
 }
 
-impl Arm<'_> {
-    /// Value and standard deviation of one unit's number.
-    fn describe(&self) -> (Option<f64>, Option<f64>) {
-        let root = |variance: Option<f64>| variance.map(f64::sqrt);
-        let (value, std_dev) = match self {
-            Self::Proportion(arm) => (arm.share(), root(arm.variance())),
-            Self::Mean(moments) => {
-                ((moments.n() > 0).then(|| moments.mean()), root(moments.variance()))
-            }
-            Self::Ratio(arm) => {
-                let (y, d) = (arm.y().mean(), arm.x().mean());
-                let spread =
-                    ratio::linearise(arm).ok().and_then(|linear| linear.moments.variance());
-                ((d != 0.0).then(|| y / d), root(spread))
-            }
-            Self::Quantile(estimate) => (estimate.map(|estimate| estimate.value), None),
-        };
-        (value.filter(|value| value.is_finite()), std_dev.filter(|value| value.is_finite()))
+impl Notes {
+    fn warn(&self, metric: &PlannedMetric, warnings: &mut Vec<Warning>) {
+        let name = &metric.metric;
+        if self.small_counts {
+            let detail = format!("{name}: fewer than 5 expected outcomes, p is approximate");
+            warn(warnings, "small_expected_counts", detail);
+        }
+        if self.unsafe_denominator {
+            let detail = format!("{name}: a denominator is too near to zero to trust");
+            warn(warnings, "unsafe_ratio_denominator", detail);
+        }
+        if self.imbalanced {
+            let detail = format!("{name}: the variants differed before anybody was exposed");
+            warn(warnings, "pre_exposure_imbalance", detail);
+        }
     }
 }
 
-fn compare(control: &Arm<'_>, treatment: &Arm<'_>, alpha: Alpha, notes: &mut Notes) -> Comparison {
+pub(super) fn compare(
+    control: Arm<'_>,
+    treatment: Arm<'_>,
+    alpha: Alpha,
+    notes: &mut Notes,
+) -> Comparison {
     match (control, treatment) {
-        (Arm::Proportion(c), Arm::Proportion(t)) => match proportions::compare(*c, *t, alpha) {
+        (Arm::Proportion(c), Arm::Proportion(t)) => match proportions::compare(c, t, alpha) {
             Ok(comparison) => {
                 notes.small_counts |= comparison.min_expected < MIN_EXPECTED;
                 proportion(&comparison)
@@ -156,14 +115,14 @@ fn compare(control: &Arm<'_>, treatment: &Arm<'_>, alpha: Alpha, notes: &mut Not
         },
         (Arm::Mean(c), Arm::Mean(t)) => mean("welch_t", welch::welch(c, t, alpha), c, t),
         (Arm::Ratio(c), Arm::Ratio(t)) => compare_ratios(c, t, alpha, notes),
-        (Arm::Quantile(Some(c)), Arm::Quantile(Some(t))) => {
+        (Arm::Quantile(Some((c, _))), Arm::Quantile(Some((t, _)))) => {
             let lift = (c.value != 0.0).then(|| (t.value - c.value) / c.value.abs());
             let base = Comparison {
                 effect: Some(t.value - c.value),
                 lift,
                 ..undefined("quantile_clustered", MethodError::TooFewUnits)
             };
-            match quantile::compare(c, t, alpha) {
+            match quantile::compare(&c, &t, alpha) {
                 Ok(found) => Comparison {
                     undefined: None,
                     se: Some(found.se),
@@ -218,8 +177,12 @@ fn undefined(method: &str, error: MethodError) -> Comparison {
         lift_ci: None,
         p_value: None,
         p_adjusted: None,
+        ci_adjusted: None,
+        lift_ci_adjusted: None,
         verdict: Verdict::Collecting,
         sequential: None,
+        guardrail: None,
+        cuped: None,
     }
 }
 
@@ -260,56 +223,11 @@ fn proportion(found: &proportions::ProportionComparison) -> Comparison {
         lift_ci: found.lift_ci.ok().and_then(Interval::finite),
         p_value: found.test.ok().map(|test| test.p_value),
         p_adjusted: None,
+        ci_adjusted: None,
+        lift_ci_adjusted: None,
         verdict: Verdict::Collecting,
         sequential: None,
+        guardrail: None,
+        cuped: None,
     }
-}
-
-/// Corrects for several comparisons within each role's family, then draws the verdicts.
-pub(super) fn correct(
-    metrics: &mut [MetricReport],
-    experiment: &PlannedExperiment,
-    counts: &[u64],
-) {
-    let families = [
-        (MetricRole::Primary, Correction::Holm),
-        (MetricRole::Secondary, Correction::BenjaminiHochberg),
-    ];
-    for (role, correction) in families {
-        let mut family: Vec<&mut Comparison> = metrics
-            .iter_mut()
-            .filter(|metric| metric.role == role)
-            .flat_map(|metric| metric.variants.iter_mut())
-            .filter_map(|variant| variant.comparison.as_mut())
-            .collect();
-        let p_values: Vec<Option<f64>> =
-            family.iter().map(|comparison| comparison.p_value).collect();
-        for (comparison, p) in family.iter_mut().zip(adjust(&p_values, correction)) {
-            comparison.p_adjusted = p;
-        }
-    }
-    let short = short_variants(experiment, counts);
-    for variant in metrics.iter_mut().flat_map(|metric| metric.variants.iter_mut()) {
-        let short = short.get(&variant.variant).copied().unwrap_or(false);
-        if let Some(comparison) = variant.comparison.as_mut() {
-            comparison.verdict = match comparison.p_adjusted.or(comparison.p_value) {
-                None => Verdict::Collecting,
-                Some(p) if p < experiment.alpha => Verdict::Significant,
-                Some(_) if short => Verdict::Underpowered,
-                Some(_) => Verdict::NotSignificant,
-            };
-        }
-    }
-}
-
-/// By treatment: whether it or the control has fewer units than were planned.
-fn short_variants(experiment: &PlannedExperiment, counts: &[u64]) -> BTreeMap<String, bool> {
-    let Some(required) = &experiment.required_units_per_variant else { return BTreeMap::new() };
-    let short = |index: usize| {
-        let name = &experiment.variants[index].variant;
-        required.get(name).is_some_and(|required| counts[index] < *required)
-    };
-    let control = short(experiment.control());
-    let variants = experiment.variants.iter().enumerate();
-    variants.map(|(index, variant)| (variant.variant.clone(), control || short(index))).collect()
 }

@@ -34,6 +34,8 @@ pub(super) struct ExperimentQuestion {
     /// Project-wide number of each variant's name, in plan order.
     pub(super) variants: Vec<u32>,
     pub(super) phase: PhaseFilter,
+    /// How far before a unit's first exposure covariates reach, in microseconds; 0 for none.
+    pub(super) lookback: i64,
     pub(super) metrics: Vec<MetricQuestion>,
 }
 
@@ -73,21 +75,39 @@ pub(super) struct MetricQuestion {
     pub(super) cap: f64,
 }
 
+impl MetricQuestion {
+    /// Whether a unit's number before its exposure is a covariate of the metric.
+    pub(super) fn has_covariate(&self) -> bool {
+        matches!(
+            self.kind,
+            KindQuestion::Proportion(_) | KindQuestion::Mean(_) | KindQuestion::Count(_)
+        )
+    }
+}
+
 /// A metric's kind with its event series.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum KindQuestion {
     Proportion(Slot),
     Mean(Slot),
-    Ratio { numerator: (Slot, Aggregation), denominator: (Slot, Aggregation) },
+    Count(Slot),
+    /// With the time after exposure from which on events count, in microseconds.
+    Retention(Slot, i64),
+    Funnel(Box<[Slot]>),
+    Ratio {
+        numerator: (Slot, Aggregation),
+        denominator: (Slot, Aggregation),
+    },
     Quantile(Slot),
 }
 
 impl KindQuestion {
     /// Numbers that one unit contributes.
-    pub(super) fn columns(self) -> usize {
+    pub(super) fn columns(&self) -> usize {
         match self {
-            Self::Proportion(_) | Self::Mean(_) => 1,
+            Self::Proportion(_) | Self::Mean(_) | Self::Count(_) | Self::Retention(..) => 1,
             Self::Ratio { .. } => 2,
+            Self::Funnel(steps) => steps.len(),
             // Every event's value instead.
             Self::Quantile(_) => 0,
         }
@@ -146,6 +166,7 @@ impl Questions {
             environment,
             variants,
             phase,
+            lookback: experiment.covariate_lookback_ms.max(0).saturating_mul(1000),
             metrics,
         });
     }
@@ -164,13 +185,22 @@ impl Questions {
                 number(self.slot_environment.len() - 1)
             })
         };
-        let mut part = |part: &RatioPart| (slot(&part.event), part.aggregation);
         let kind = match &metric.kind {
             MetricKind::Ratio { numerator, denominator } => {
+                let mut part = |part: &RatioPart| (slot(&part.event), part.aggregation);
                 KindQuestion::Ratio { numerator: part(numerator), denominator: part(denominator) }
             }
             MetricKind::Proportion { event } => KindQuestion::Proportion(slot(event)),
-            MetricKind::Mean { event } => KindQuestion::Mean(slot(event)),
+            MetricKind::Mean { event } | MetricKind::Sum { event } => {
+                KindQuestion::Mean(slot(event))
+            }
+            MetricKind::Count { event } => KindQuestion::Count(slot(event)),
+            MetricKind::Retention { event, after_ms } => {
+                KindQuestion::Retention(slot(event), after_ms.saturating_mul(1000))
+            }
+            MetricKind::Funnel { steps } => {
+                KindQuestion::Funnel(steps.iter().map(|step| slot(step)).collect())
+            }
             MetricKind::Quantile { event, .. } => KindQuestion::Quantile(slot(event)),
         };
         MetricQuestion {

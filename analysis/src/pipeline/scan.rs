@@ -92,6 +92,7 @@ async fn scan_snapshot(
         stats.files += 1;
         stats.max_received = stats.max_received.max(file.max_ts_received);
     }
+    let settled_at = stats.max_received;
     // Reading blocks on the store and computing takes whole seconds: neither belongs on the threads
     // that serve.
     let tasks: Vec<_> = hash_ranges(threads)
@@ -102,7 +103,7 @@ async fn scan_snapshot(
             let (handle, cancelled) = (Handle::current(), cancelled.clone());
             tokio::task::spawn_blocking(move || {
                 let source = Source { handle: &handle, store: &store, questions: &questions };
-                scan_range(&source, &exposures, &metrics, (from, to), &cancelled)
+                scan_range(&source, &exposures, &metrics, (from, to), settled_at, &cancelled)
             })
         })
         .collect();
@@ -138,6 +139,7 @@ fn scan_range(
     exposures: &[FileEntry],
     metrics: &[FileEntry],
     (from, to): (i64, i64),
+    settled_at: i64,
     cancelled: &CancellationToken,
 ) -> anyhow::Result<(Tally, u64, u64)> {
     let started = Instant::now();
@@ -145,7 +147,7 @@ fn scan_range(
     let metric_files: Vec<&FileEntry> = metrics.iter().collect();
     let mut exposures = UnitMerge::<ExposureColumns>::new(source, &exposure_files, from, to);
     let mut metrics = UnitMerge::<MetricColumns>::new(source, &metric_files, from, to);
-    let mut fold = UnitFold::new(source.questions);
+    let mut fold = UnitFold::new(source.questions, settled_at);
     let (mut seen, mut events) = (Vec::new(), Vec::new());
     let mut units = 0_u64;
     while let Some(hash) = exposures.next_hash()? {

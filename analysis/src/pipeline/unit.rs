@@ -1,7 +1,7 @@
 //! One unit: its exposures and events become its contribution to every experiment it is in.
 
 use super::cursor::{ExposureRow, MetricRow};
-use super::questions::{KindQuestion, MetricQuestion, NONE, Questions, Slot};
+use super::questions::{ExperimentQuestion, KindQuestion, MetricQuestion, NONE, Questions, Slot};
 use super::tally::OpenTally;
 use crate::plan::Aggregation;
 
@@ -21,6 +21,12 @@ pub(super) struct UnitFold<'q> {
     running: Vec<Running>,
     /// Slots that the current unit has touched.
     touched: Vec<Slot>,
+    /// By slot: sum and count of the events before the exposure that is being counted.
+    before: Vec<Running>,
+    /// Slots of `before` that are not zero.
+    touched_before: Vec<Slot>,
+    /// When the newest row was received: windows that end later are still open.
+    settled_at: i64,
     /// What the unit adds to one experiment.
     numbers: Vec<f64>,
     repeats: RepeatFilter,
@@ -29,7 +35,10 @@ pub(super) struct UnitFold<'q> {
 #[derive(Clone, Copy)]
 struct Entry {
     unit: u64,
+    /// First exposure of the current phase; [`i64::MAX`] without one.
     first_ts: i64,
+    /// First exposure of any phase: what came later is no covariate.
+    ever_ts: i64,
     variant: u32,
     several: bool,
 }
@@ -41,8 +50,9 @@ struct Running {
 }
 
 impl<'q> UnitFold<'q> {
-    pub(super) fn new(questions: &'q Questions) -> Self {
-        let none = Entry { unit: 0, first_ts: 0, variant: NONE, several: false };
+    pub(super) fn new(questions: &'q Questions, settled_at: i64) -> Self {
+        let none =
+            Entry { unit: 0, first_ts: i64::MAX, ever_ts: i64::MAX, variant: NONE, several: false };
         Self {
             questions,
             tally: OpenTally::new(questions),
@@ -51,6 +61,9 @@ impl<'q> UnitFold<'q> {
             entered: Vec::new(),
             running: vec![Running::default(); questions.n_slots()],
             touched: Vec::new(),
+            before: vec![Running::default(); questions.n_slots()],
+            touched_before: Vec::new(),
+            settled_at,
             numbers: Vec::new(),
             repeats: RepeatFilter::default(),
         }
@@ -73,6 +86,17 @@ impl<'q> UnitFold<'q> {
         for row in exposures.iter() {
             let index = row.experiment as usize;
             let question = &questions.experiments[index];
+            let entry = &mut self.entries[index];
+            if entry.unit != self.unit {
+                *entry = Entry {
+                    unit: self.unit,
+                    first_ts: i64::MAX,
+                    ever_ts: row.ts,
+                    variant: row.variant,
+                    several: false,
+                };
+            }
+            entry.ever_ts = entry.ever_ts.min(row.ts);
             if !question.phase.admits(row.generation, row.ts) {
                 continue;
             }
@@ -82,19 +106,12 @@ impl<'q> UnitFold<'q> {
                 continue;
             }
             tally.note_generation(row.generation);
-            let entry = &mut self.entries[index];
-            if entry.unit == self.unit {
-                entry.first_ts = entry.first_ts.min(row.ts);
-                entry.several |= entry.variant != row.variant;
-            } else {
-                *entry = Entry {
-                    unit: self.unit,
-                    first_ts: row.ts,
-                    variant: row.variant,
-                    several: false,
-                };
+            if entry.first_ts == i64::MAX {
+                entry.variant = row.variant;
                 self.entered.push(row.experiment);
             }
+            entry.first_ts = entry.first_ts.min(row.ts);
+            entry.several |= entry.variant != row.variant;
         }
         let (entries, tally) = (&self.entries, &mut self.tally);
         self.entered.retain(|&experiment| {
@@ -130,12 +147,13 @@ impl<'q> UnitFold<'q> {
         let mut end = events.len();
         for position in 0..self.entered.len() {
             let experiment = self.entered[position] as usize;
-            let Entry { first_ts, variant, .. } = self.entries[experiment];
-            while end > 0 && events[end - 1].ts >= first_ts {
+            let entry = self.entries[experiment];
+            while end > 0 && events[end - 1].ts >= entry.first_ts {
                 end -= 1;
                 self.add(events[end]);
             }
-            self.count(experiment, variant, first_ts, &events[end..]);
+            let (before, after) = events.split_at(end);
+            self.count(experiment, entry, before, after);
         }
         for slot in self.touched.drain(..) {
             self.running[slot as usize] = Running::default();
@@ -152,12 +170,22 @@ impl<'q> UnitFold<'q> {
         running.count += 1;
     }
 
-    /// Adds the unit to one experiment; `after` are its events from the first exposure on.
-    fn count(&mut self, experiment: usize, variant: u32, first_ts: i64, after: &[MetricRow]) {
-        let question = &self.questions.experiments[experiment];
+    /// Adds the unit to one experiment, given its events before the first exposure and those from it
+    /// on.
+    fn count(
+        &mut self,
+        experiment: usize,
+        entry: Entry,
+        before: &[MetricRow],
+        after: &[MetricRow],
+    ) {
+        let Entry { first_ts, ever_ts, variant, .. } = entry;
+        let questions = self.questions;
+        let question = &questions.experiments[experiment];
         let Some(arm) = question.variants.iter().position(|known| *known == variant) else {
             return;
         };
+        let has_history = self.look_back(question, ever_ts, before);
         self.numbers.clear();
         for (index, metric) in question.metrics.iter().enumerate() {
             let total = |slot: Slot| match metric.window {
@@ -168,25 +196,102 @@ impl<'q> UnitFold<'q> {
                 Aggregation::Count => total(slot).count as f64,
                 Aggregation::Sum => total(slot).sum,
             };
-            match metric.kind {
+            let mut covariate = 0.0;
+            match &metric.kind {
                 KindQuestion::Proportion(slot) => {
-                    self.numbers.push(f64::from(u8::from(total(slot).count > 0)));
+                    self.numbers.push(any(total(*slot)));
+                    covariate = any(self.before[*slot as usize]);
                 }
-                KindQuestion::Mean(slot) => self.numbers.push(total(slot).sum.min(metric.cap)),
+                KindQuestion::Mean(slot) => {
+                    self.numbers.push(total(*slot).sum.min(metric.cap));
+                    covariate = self.before[*slot as usize].sum.min(metric.cap);
+                }
+                KindQuestion::Count(slot) => {
+                    self.numbers.push((total(*slot).count as f64).min(metric.cap));
+                    covariate = (self.before[*slot as usize].count as f64).min(metric.cap);
+                }
+                KindQuestion::Retention(slot, from) => {
+                    let from = first_ts.saturating_add(*from);
+                    let back = |row: &MetricRow| row.slot == *slot && row.ts >= from;
+                    let returned = inside(metric, first_ts, after).iter().any(back);
+                    self.numbers.push(f64::from(u8::from(returned)));
+                }
+                KindQuestion::Funnel(steps) => {
+                    let reached = steps_taken(steps, inside(metric, first_ts, after));
+                    let took = |step| f64::from(u8::from(step < reached));
+                    self.numbers.extend((0..steps.len()).map(took));
+                }
                 KindQuestion::Ratio { numerator, denominator } => {
-                    self.numbers.extend([part(numerator), part(denominator)]);
+                    self.numbers.extend([part(*numerator), part(*denominator)]);
                 }
                 KindQuestion::Quantile(slot) => {
                     let values = inside(metric, first_ts, after)
                         .iter()
-                        .filter(|row| row.slot == slot)
+                        .filter(|row| row.slot == *slot)
                         .map(|row| row.value);
                     self.tally.add_values(experiment, arm, index, values);
                 }
             }
+            if let Some(window) = metric.window {
+                let closed = first_ts.saturating_add(window) <= self.settled_at;
+                self.numbers.push(f64::from(u8::from(closed)));
+            }
+            if has_history && metric.has_covariate() {
+                self.numbers.push(covariate);
+            }
         }
-        self.tally.experiments[experiment].variants[arm].add(&self.numbers);
+        for slot in self.touched_before.drain(..) {
+            self.before[slot as usize] = Running::default();
+        }
+        let tally = &mut self.tally.experiments[experiment];
+        tally.note_day(arm, first_ts);
+        tally.variants[arm].add(&self.numbers, has_history);
     }
+
+    /// Sums up the events of the time before the unit's first exposure ever. Answers whether there
+    /// are any.
+    fn look_back(
+        &mut self,
+        question: &ExperimentQuestion,
+        ever_ts: i64,
+        before: &[MetricRow],
+    ) -> bool {
+        if question.lookback == 0 {
+            return false;
+        }
+        let from = ever_ts.saturating_sub(question.lookback);
+        let end = before.partition_point(|row| row.ts < ever_ts);
+        let start = before[..end].partition_point(|row| row.ts < from);
+        let environments = &self.questions.slot_environment;
+        let mut has_history = false;
+        for row in &before[start..end] {
+            // A unit may act in several environments of a project.
+            has_history |= environments[row.slot as usize] == question.environment;
+            let running = &mut self.before[row.slot as usize];
+            if running.count == 0 {
+                self.touched_before.push(row.slot);
+            }
+            running.sum += row.value;
+            running.count += 1;
+        }
+        has_history
+    }
+}
+
+fn any(running: Running) -> f64 {
+    f64::from(u8::from(running.count > 0))
+}
+
+/// How many steps of a funnel were taken in order. Events of one time may stand for several steps,
+/// whatever their sequence.
+fn steps_taken(steps: &[Slot], events: &[MetricRow]) -> usize {
+    let mut earliest = i64::MIN;
+    for (taken, step) in steps.iter().enumerate() {
+        let next = events.iter().find(|row| row.slot == *step && row.ts >= earliest);
+        let Some(row) = next else { return taken };
+        earliest = row.ts;
+    }
+    steps.len()
 }
 
 /// The events inside a metric's window, of those from the first exposure on.

@@ -19,6 +19,8 @@ pub struct Naive {
     pub exposures: BTreeMap<String, u64>,
     pub excluded: u64,
     pub generations: BTreeSet<u64>,
+    /// Days since 1970 → variant → units.
+    pub days: BTreeMap<i64, BTreeMap<String, u64>>,
     /// Metric → variant → its numbers.
     pub metrics: BTreeMap<String, BTreeMap<String, Numbers>>,
 }
@@ -29,6 +31,34 @@ pub struct Numbers {
     pub value: Option<f64>,
     /// Sample standard deviation over units (of the linearised number, for a ratio).
     pub std_dev: Option<f64>,
+    /// Units whose window has closed; all of them without a window.
+    pub settled: Spread,
+    /// Stratum of units with events before their exposure: metric, covariate.
+    pub known: [Spread; 2],
+    /// Σ (y − ȳ)(x − x̄) over these.
+    pub product: f64,
+    /// The metric of the other units.
+    pub unknown: Spread,
+}
+
+/// Count, mean, squared deviations.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spread {
+    pub n: f64,
+    pub mean: f64,
+    pub squares: f64,
+}
+
+impl Spread {
+    fn of(values: &[f64]) -> Self {
+        let n = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / n.max(1.0);
+        Self { n, mean, squares: values.iter().map(|y| (y - mean).powi(2)).sum() }
+    }
+
+    pub fn variance(&self) -> f64 {
+        self.squares / (self.n - 1.0)
+    }
 }
 
 /// Of rows with the same event id in one environment, kind and unit: the one received first.
@@ -46,6 +76,7 @@ fn first_received(rows: &[Row]) -> Vec<&Row> {
 }
 
 pub fn results(rows: &[Row], plan: &Plan, experiment: &PlannedExperiment) -> Naive {
+    let settled_at = rows.iter().map(|row| row.received).max().unwrap_or(i64::MIN);
     let rows: Vec<&Row> = first_received(rows)
         .into_iter()
         .filter(|row| row.env == plan.environment && row.unit_type == experiment.unit_type)
@@ -53,6 +84,7 @@ pub fn results(rows: &[Row], plan: &Plan, experiment: &PlannedExperiment) -> Nai
     let known = |variant: &str| experiment.variants.iter().any(|known| known.variant == variant);
     let mut naive = Naive::default();
     let mut seen: BTreeMap<i64, (i64, BTreeSet<&str>)> = BTreeMap::new();
+    let mut ever: BTreeMap<i64, i64> = BTreeMap::new();
     for row in &rows {
         let What::Exposure { experiment: name, variant, generation } = &row.what else { continue };
         let in_phase = experiment.phase <= 1
@@ -60,6 +92,10 @@ pub fn results(rows: &[Row], plan: &Plan, experiment: &PlannedExperiment) -> Nai
                 Some(generation) => *generation >= experiment.phase_generation.cast_signed(),
                 None => experiment.phase_started_at.is_none_or(|at| row.ts >= at.as_microsecond()),
             };
+        if *name == experiment.experiment {
+            let first = ever.entry(row.unit_hash).or_insert(row.ts);
+            *first = row.ts.min(*first);
+        }
         if *name != experiment.experiment || !in_phase || !known(variant) {
             continue;
         }
@@ -78,8 +114,23 @@ pub fn results(rows: &[Row], plan: &Plan, experiment: &PlannedExperiment) -> Nai
             .map(|(unit, (first, _))| (*unit, *first))
             .collect();
         naive.exposures.insert(name.to_owned(), units.len() as u64);
+        for (_, first) in &units {
+            let day = naive.days.entry(first.div_euclid(86_400_000_000)).or_default();
+            *day.entry(name.to_owned()).or_default() += 1;
+        }
         for metric in &experiment.metrics {
-            let numbers = numbers(&rows, &units, metric);
+            let mut numbers = numbers(&rows, &units, metric);
+            let settled: Vec<(i64, i64)> = units
+                .iter()
+                .filter(|(_, first)| {
+                    metric.window_ms.is_none_or(|window| first + window * 1000 <= settled_at)
+                })
+                .copied()
+                .collect();
+            if let Some(values) = unit_numbers(&rows, &settled, metric) {
+                numbers.settled = Spread::of(&values);
+            }
+            strata(&rows, &units, &ever, experiment, metric, &mut numbers);
             naive
                 .metrics
                 .entry(metric.metric.clone())
@@ -103,19 +154,129 @@ fn values(rows: &[&Row], unit: (i64, i64), metric: &PlannedMetric, event: &str) 
         .collect()
 }
 
+/// Times and names of a unit's events in the metric's window after the first exposure, in order.
+fn moments<'r>(
+    rows: &[&'r Row],
+    (hash, first): (i64, i64),
+    metric: &PlannedMetric,
+) -> Vec<(i64, &'r str)> {
+    let end = metric.window_ms.map_or(i64::MAX, |window| first + window * 1000);
+    let mut events: Vec<(i64, &str)> = rows
+        .iter()
+        .filter(|row| row.unit_hash == hash && row.ts >= first && row.ts < end)
+        .filter_map(|row| match &row.what {
+            What::Metric { name, .. } => Some((row.ts, name.as_str())),
+            What::Exposure { .. } => None,
+        })
+        .collect();
+    events.sort_unstable();
+    events
+}
+
+/// Steps of a funnel that a unit took in order.
+pub fn steps_taken(rows: &[&Row], unit: (i64, i64), metric: &PlannedMetric) -> usize {
+    let MetricKind::Funnel { steps } = &metric.kind else { return 0 };
+    let events = moments(rows, unit, metric);
+    let mut earliest = i64::MIN;
+    for (taken, step) in steps.iter().enumerate() {
+        match events.iter().find(|(ts, name)| name == step && *ts >= earliest) {
+            Some((ts, _)) => earliest = *ts,
+            None => return taken,
+        }
+    }
+    steps.len()
+}
+
+/// One number for each unit; none for kinds that have none.
+fn unit_numbers(rows: &[&Row], units: &[(i64, i64)], metric: &PlannedMetric) -> Option<Vec<f64>> {
+    let per_unit = |event: &str, number: &dyn Fn(&[f64]) -> f64| -> Vec<f64> {
+        units.iter().map(|unit| number(&values(rows, *unit, metric, event))).collect()
+    };
+    let cap = metric.cap.unwrap_or(f64::INFINITY);
+    let flag = |is: bool| f64::from(u8::from(is));
+    Some(match &metric.kind {
+        MetricKind::Proportion { event } => per_unit(event, &|values| flag(!values.is_empty())),
+        MetricKind::Mean { event } | MetricKind::Sum { event } => {
+            per_unit(event, &|values| values.iter().sum::<f64>().min(cap))
+        }
+        MetricKind::Count { event } => per_unit(event, &|values| (values.len() as f64).min(cap)),
+        MetricKind::Retention { event, after_ms } => units
+            .iter()
+            .map(|unit| {
+                let from = unit.1 + after_ms * 1000;
+                let events = moments(rows, *unit, metric);
+                flag(events.iter().any(|(ts, name)| name == event && *ts >= from))
+            })
+            .collect(),
+        MetricKind::Funnel { steps } => {
+            units.iter().map(|unit| flag(steps_taken(rows, *unit, metric) == steps.len())).collect()
+        }
+        MetricKind::Ratio { .. } | MetricKind::Quantile { .. } => return None,
+    })
+}
+
+/// What was known of the units before their exposure.
+fn strata(
+    rows: &[&Row],
+    units: &[(i64, i64)],
+    ever: &BTreeMap<i64, i64>,
+    experiment: &PlannedExperiment,
+    metric: &PlannedMetric,
+    numbers: &mut Numbers,
+) {
+    let asked = ["purchase", "click", "view"];
+    let cap = metric.cap.unwrap_or(f64::INFINITY);
+    let (mut known, mut covariates, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for unit in units {
+        let Some(y) = unit_numbers(rows, &[*unit], metric) else { return };
+        let end = ever[&unit.0];
+        let before: Vec<(&str, f64)> = rows
+            .iter()
+            .filter(|row| row.unit_hash == unit.0 && row.ts < end)
+            .filter(|row| row.ts >= end - experiment.covariate_lookback_ms * 1000)
+            .filter_map(|row| match &row.what {
+                What::Metric { name, value } if asked.contains(&name.as_str()) => {
+                    Some((name.as_str(), value.unwrap_or(0.0)))
+                }
+                _ => None,
+            })
+            .collect();
+        if before.is_empty() {
+            unknown.extend(y);
+            continue;
+        }
+        let of = |event: &str| -> Vec<f64> {
+            let own = before.iter().filter(|(name, _)| *name == event);
+            own.map(|(_, value)| *value).collect()
+        };
+        covariates.push(match &metric.kind {
+            MetricKind::Proportion { event } => f64::from(u8::from(!of(event).is_empty())),
+            MetricKind::Mean { event } | MetricKind::Sum { event } => {
+                of(event).iter().sum::<f64>().min(cap)
+            }
+            MetricKind::Count { event } => (of(event).len() as f64).min(cap),
+            _ => return,
+        });
+        known.extend(y);
+    }
+    numbers.known = [Spread::of(&known), Spread::of(&covariates)];
+    numbers.product = known
+        .iter()
+        .zip(&covariates)
+        .map(|(y, x)| (y - numbers.known[0].mean) * (x - numbers.known[1].mean))
+        .sum();
+    numbers.unknown = Spread::of(&unknown);
+}
+
 fn numbers(rows: &[&Row], units: &[(i64, i64)], metric: &PlannedMetric) -> Numbers {
+    if let Some(values) = unit_numbers(rows, units, metric) {
+        return spread(&values);
+    }
     let per_unit = |event: &str, number: &dyn Fn(&[f64]) -> f64| -> Vec<f64> {
         units.iter().map(|unit| number(&values(rows, *unit, metric, event))).collect()
     };
     let sum = |values: &[f64]| values.iter().sum::<f64>();
     match &metric.kind {
-        MetricKind::Proportion { event } => {
-            spread(&per_unit(event, &|values| f64::from(u8::from(!values.is_empty()))))
-        }
-        MetricKind::Mean { event } => {
-            let cap = metric.cap.unwrap_or(f64::INFINITY);
-            spread(&per_unit(event, &|values| sum(values).min(cap)))
-        }
         MetricKind::Ratio { numerator, denominator } => {
             let part = |part: &analysis::plan::RatioPart| match part.aggregation {
                 Aggregation::Count => per_unit(&part.event, &|values| values.len() as f64),
@@ -131,7 +292,7 @@ fn numbers(rows: &[&Row], units: &[(i64, i64)], metric: &PlannedMetric) -> Numbe
             // Variance of the residuals: the delta method written another way.
             let linear: Vec<f64> =
                 y.iter().zip(&d).map(|(y, d)| ratio + (y - ratio * d) / mean_d).collect();
-            Numbers { value: Some(ratio), std_dev: spread(&linear).std_dev }
+            Numbers { value: Some(ratio), std_dev: spread(&linear).std_dev, ..Numbers::default() }
         }
         MetricKind::Quantile { event, quantile } => {
             let mut all: Vec<f64> =
@@ -144,8 +305,12 @@ fn numbers(rows: &[&Row], units: &[(i64, i64)], metric: &PlannedMetric) -> Numbe
             let below = all.iter().enumerate().rfind(|(i, _)| *i as f64 <= position);
             let above = all.iter().enumerate().find(|(i, _)| *i as f64 >= position);
             let (below, above) = (below.map_or(0.0, |v| *v.1), above.map_or(0.0, |v| *v.1));
-            Numbers { value: Some(below + (above - below) * position.fract()), std_dev: None }
+            Numbers {
+                value: Some(below + (above - below) * position.fract()),
+                ..Numbers::default()
+            }
         }
+        _ => Numbers::default(),
     }
 }
 
@@ -156,5 +321,6 @@ fn spread(values: &[f64]) -> Numbers {
     Numbers {
         value: (!values.is_empty()).then_some(mean),
         std_dev: (values.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
+        ..Numbers::default()
     }
 }

@@ -17,7 +17,7 @@ pub struct MetricDefinition {
     pub description: Option<String>,
     /// How events become a unit's value and how variants are compared.
     pub kind: MetricKind,
-    /// Name of the events; every kind but `ratio` needs it.
+    /// Name of the events; every kind but `ratio` and `funnel` needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 128, min_length = 1)]
     pub event: Option<String>,
@@ -35,6 +35,14 @@ pub struct MetricDefinition {
     /// By what it is divided; `ratio` needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub denominator: Option<RatioPartDefinition>,
+    /// Names of the events of a funnel, in order; `funnel` needs two or more, all different.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
+    pub steps: Vec<String>,
+    /// Time after exposure from which on a unit that comes back is retained; `retention` needs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Duration>)]
+    pub after: Option<IsoDuration>,
     /// Time after exposure in which events count; for ever when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Duration>)]
@@ -58,6 +66,14 @@ pub struct MetricDefinition {
 pub enum MetricKind {
     /// Sum of the unit's event values.
     Mean,
+    /// Number of the unit's events.
+    Count,
+    /// The same as `mean`.
+    Sum,
+    /// Whether the unit has such an event some time after its exposure.
+    Retention,
+    /// Whether the unit took several steps in order.
+    Funnel,
     /// Whether the unit has any such event.
     Proportion,
     /// One total over another.
@@ -112,5 +128,6 @@ impl MetricDefinition {
             .as_deref()
             .into_iter()
             .chain(parts.into_iter().flatten().map(|part| part.event.as_str()))
+            .chain(self.steps.iter().map(String::as_str))
     }
 }

@@ -86,6 +86,7 @@ fn planned(
         required_units_per_variant: primary
             .and_then(|primary| power::required_units(definition, primary)),
         planned_end_at: planned_end(definition, state.started_at),
+        covariate_lookback_ms: plan::two_weeks_ms(),
         variants: definition
             .variants
             .iter()
@@ -153,6 +154,13 @@ fn planned_metric(
         kind: match metric.kind {
             MetricKind::Proportion => plan::MetricKind::Proportion { event: event? },
             MetricKind::Mean => plan::MetricKind::Mean { event: event? },
+            MetricKind::Count => plan::MetricKind::Count { event: event? },
+            MetricKind::Sum => plan::MetricKind::Sum { event: event? },
+            MetricKind::Retention => plan::MetricKind::Retention {
+                event: event?,
+                after_ms: metric.after.as_ref()?.millis(),
+            },
+            MetricKind::Funnel => plan::MetricKind::Funnel { steps: metric.steps.clone() },
             MetricKind::Quantile => {
                 plan::MetricKind::Quantile { event: event?, quantile: metric.quantile? }
             }

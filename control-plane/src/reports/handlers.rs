@@ -1,6 +1,6 @@
 //! Handing in reports and reading results.
 
-use analysis::report::{Look, Report};
+use analysis::report::Report;
 use axum::Json;
 use axum::extract::{Request, State};
 use jiff::Timestamp;
@@ -152,12 +152,7 @@ async fn keep(
         let detail = format!("there is no experiment `{}` in this environment", report.id);
         return Ok(Some(("unknown_experiment", detail)));
     }
-    let look = Look {
-        as_of: report.as_of,
-        generation: report.generation,
-        exposures: report.exposures.clone(),
-    };
-    if reports::record_report(tx, report, &look, now).await? {
+    if reports::record_report(tx, report, now).await? {
         Ok(None)
     } else {
         Ok(Some(("older_than_kept", "a newer report of it is kept already".to_owned())))

@@ -58,6 +58,15 @@ pub fn results(
     let reached = horizon_is_reached(experiment.state.status, &report);
     let mut warnings = report.warnings;
     let mut metrics = report.metrics;
+    let mut srm = report.srm;
+    if let Some(look) = looks.last().filter(|look| look.phase == report.phase) {
+        for metric in &mut metrics {
+            fill_running(metric, look);
+        }
+        if let Some(srm) = &mut srm {
+            srm.running_p_value = look.srm_running_p_value;
+        }
+    }
     if !reached && peek {
         warnings.push(warning(
             "peeking",
@@ -87,7 +96,7 @@ pub fn results(
         alpha: report.alpha,
         exposures: report.exposures,
         excluded_multiple_variants: report.excluded_multiple_variants,
-        srm: report.srm,
+        srm,
         metrics,
         warnings,
         looks,
@@ -102,11 +111,27 @@ fn horizon_is_reached(status: LifecycleStatus, report: &Report) -> bool {
     over || planned.sample_reached || planned.planned_end_at.is_some_and(|end| end <= report.as_of)
 }
 
+/// Fills in the smallest always-valid p-value of all looks.
+fn fill_running(metric: &mut MetricReport, look: &Look) {
+    let Some(least) = look.running_p_values.get(&metric.metric) else { return };
+    for variant in &mut metric.variants {
+        let sequential = variant.comparison.as_mut().and_then(|c| c.sequential.as_mut());
+        if let Some(sequential) = sequential {
+            sequential.running_p_value = least.get(&variant.variant).copied();
+        }
+    }
+}
+
 /// Takes out what is only right at the horizon. Always-valid values stay.
 fn withhold(metric: &mut MetricReport) {
     for comparison in metric.variants.iter_mut().filter_map(|variant| variant.comparison.as_mut()) {
         comparison.p_value = None;
         comparison.p_adjusted = None;
+        comparison.ci_adjusted = None;
+        comparison.lift_ci_adjusted = None;
+        if let Some(cuped) = &mut comparison.cuped {
+            cuped.p_value = None;
+        }
         comparison.verdict = Verdict::Collecting;
     }
 }

@@ -8,14 +8,9 @@ use super::db::Tx;
 /// Looks that are read back, newest kept.
 const LOOKS_SHOWN: i64 = 100;
 
-/// Keeps a report unless a newer one is there, and the look if it saw something new. Answers whether
-/// it was kept.
-pub async fn record_report(
-    tx: &mut Tx,
-    report: &Report,
-    look: &Look,
-    now: Timestamp,
-) -> anyhow::Result<bool> {
+/// Keeps a report unless a newer one is there, and a look if it saw something new. Answers whether it
+/// was kept.
+pub async fn record_report(tx: &mut Tx, report: &Report, now: Timestamp) -> anyhow::Result<bool> {
     let kept = tx
         .execute(
             "INSERT INTO reports (experiment_id, environment_id, generation, as_of, received_at, report)
@@ -39,19 +34,57 @@ pub async fn record_report(
         return Ok(false);
     }
     let last = list_looks(tx, &report.id).await?.pop();
-    if last.is_none_or(|last| last.exposures != look.exposures) {
+    let look = look_of(report, last.as_ref());
+    if last.is_none_or(|last| is_new(&last, &look)) {
         tx.execute(
             "INSERT INTO report_looks (experiment_id, as_of, look) VALUES ($1, $2, $3)
              ON CONFLICT (experiment_id, as_of) DO NOTHING",
             [
                 (&report.id).into(),
                 look.as_of.as_millisecond().into(),
-                serde_json::to_string(look)?.into(),
+                serde_json::to_string(&look)?.into(),
             ],
         )
         .await?;
     }
     Ok(true)
+}
+
+/// The look that a report is, after the last one.
+///
+/// Always-valid p-values hold at every look at once, so their running minimum is one as well. It
+/// depends on when one looked and cannot be recomputed from the data: it is kept here, and begins
+/// anew with each phase.
+fn look_of(report: &Report, last: Option<&Look>) -> Look {
+    let before = last.filter(|last| last.phase == report.phase);
+    let mut running_p_values = before.map(|look| look.running_p_values.clone()).unwrap_or_default();
+    for metric in &report.metrics {
+        for variant in &metric.variants {
+            let sequential = variant.comparison.as_ref().and_then(|c| c.sequential.as_ref());
+            let decides = sequential.filter(|sequential| sequential.gate.is_none());
+            let Some(p) = decides.and_then(|sequential| sequential.p_value) else { continue };
+            let of_metric = running_p_values.entry(metric.metric.clone()).or_default();
+            let least = of_metric.entry(variant.variant.clone()).or_insert(p);
+            *least = least.min(p);
+        }
+    }
+    let srm = report.srm.as_ref().and_then(|srm| srm.sequential_p_value);
+    let least_srm = [before.and_then(|look| look.srm_running_p_value), srm];
+    Look {
+        as_of: report.as_of,
+        generation: report.generation,
+        exposures: report.exposures.clone(),
+        phase: report.phase,
+        running_p_values,
+        srm_running_p_value: least_srm.into_iter().flatten().reduce(f64::min),
+    }
+}
+
+/// Whether a look saw what the last one had not seen.
+fn is_new(last: &Look, look: &Look) -> bool {
+    last.exposures != look.exposures
+        || last.phase != look.phase
+        || last.running_p_values != look.running_p_values
 }
 
 /// The latest report of an experiment.

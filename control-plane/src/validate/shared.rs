@@ -4,12 +4,16 @@ use super::graph::Walk;
 use super::{condition, salts};
 use crate::definition::targeting::segments_of;
 use crate::definition::{
-    HoldoutDefinition, LayerDefinition, MetricDefinition, MetricKind, SegmentDefinition,
+    HoldoutDefinition, IsoDuration, LayerDefinition, MetricDefinition, MetricKind,
+    SegmentDefinition,
 };
 use crate::error::Problems;
 use crate::store::{EnvironmentSnapshot, Versioned};
 use eval_core::MAX_CONDITION_DEPTH;
 use std::collections::BTreeMap;
+
+/// Longest name of an event in bytes.
+const MAX_EVENT_BYTES: usize = 128;
 
 /// Reports everything that is wrong with a layer. `own` is its present name; empty for a new one.
 pub(crate) fn check_layer(
@@ -88,8 +92,14 @@ pub(crate) fn check_metric(definition: &MetricDefinition) -> Problems {
     let mut problems = Problems::default();
     let kind = definition.kind;
     let ratio = kind == MetricKind::Ratio;
+    let (funnel, retention) = (kind == MetricKind::Funnel, kind == MetricKind::Retention);
+    let summed = matches!(kind, MetricKind::Mean | MetricKind::Count | MetricKind::Sum);
+    let share = matches!(kind, MetricKind::Proportion | MetricKind::Retention | MetricKind::Funnel);
+    let one_event = !ratio && !funnel;
     let fields = [
-        ("/event", definition.event.is_some(), !ratio, !ratio),
+        ("/event", definition.event.is_some(), one_event, one_event),
+        ("/steps", !definition.steps.is_empty(), funnel, funnel),
+        ("/after", definition.after.is_some(), retention, retention),
         ("/numerator", definition.numerator.is_some(), ratio, ratio),
         ("/denominator", definition.denominator.is_some(), ratio, ratio),
         (
@@ -98,8 +108,8 @@ pub(crate) fn check_metric(definition: &MetricDefinition) -> Problems {
             kind == MetricKind::Quantile,
             kind == MetricKind::Quantile,
         ),
-        ("/cap", definition.cap.is_some(), false, kind == MetricKind::Mean),
-        ("/std_dev", definition.std_dev.is_some(), false, kind == MetricKind::Mean),
+        ("/cap", definition.cap.is_some(), false, summed),
+        ("/std_dev", definition.std_dev.is_some(), false, summed),
     ];
     for (pointer, given, required, possible) in fields {
         if required && !given {
@@ -109,10 +119,33 @@ pub(crate) fn check_metric(definition: &MetricDefinition) -> Problems {
             problems.push(pointer, "not_applicable", "does not belong to this kind of metric");
         }
     }
-    if let (MetricKind::Proportion, Some(baseline)) = (kind, definition.baseline)
+    check_steps(definition, &mut problems);
+    let ends_before = |after: &IsoDuration| {
+        definition.window.as_ref().is_some_and(|window| window.millis() <= after.millis())
+    };
+    if definition.after.as_ref().is_some_and(ends_before) {
+        problems.push("/after", "out_of_range", "must be shorter than the window");
+    }
+    if let (true, Some(baseline)) = (share, definition.baseline)
         && !(0.0..=1.0).contains(&baseline)
     {
         problems.push("/baseline", "out_of_range", "a proportion lies between 0 and 1");
     }
     problems
+}
+
+/// The steps of a funnel: names like those of events, two or more, none of them twice.
+fn check_steps(definition: &MetricDefinition, problems: &mut Problems) {
+    let steps = &definition.steps;
+    if definition.kind == MetricKind::Funnel && steps.len() == 1 {
+        problems.push("/steps", "too_short", "a funnel has two steps or more");
+    }
+    for (index, step) in steps.iter().enumerate() {
+        let pointer = format!("/steps/{index}");
+        if step.is_empty() || step.len() > MAX_EVENT_BYTES {
+            problems.push(pointer, "invalid_value", "the name of an event has 1 to 128 bytes");
+        } else if steps[..index].contains(step) {
+            problems.push(pointer, "duplicate", "is a step already");
+        }
+    }
 }

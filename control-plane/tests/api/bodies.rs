@@ -27,6 +27,19 @@ pub async fn catalogue(server: &Server) {
             "metrics",
             r#"{ "name": "clicks_per_view", "kind": "ratio", "numerator": {"event": "click", "aggregation": "count"}, "denominator": {"event": "view", "aggregation": "count"} }"#,
         ),
+        ("metrics", r#"{ "name": "clicks", "kind": "count", "event": "click", "cap": 100 }"#),
+        (
+            "metrics",
+            r#"{ "name": "revenue", "kind": "sum", "event": "purchase", "window": "P7D" }"#,
+        ),
+        (
+            "metrics",
+            r#"{ "name": "week_2", "kind": "retention", "event": "visit", "after": "P7D", "window": "P14D" }"#,
+        ),
+        (
+            "metrics",
+            r#"{ "name": "checkout", "kind": "funnel", "steps": ["view", "cart", "purchase"] }"#,
+        ),
     ];
     for (path, body) in bodies {
         server.made(path, serde_json::from_str(body).unwrap()).await;

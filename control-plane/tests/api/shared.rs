@@ -28,6 +28,11 @@ on_both_databases! {
         refused(server, "metrics", json!({ "name": "m", "kind": "ratio", "event": "e" }), &["/event", "/numerator", "/denominator"]).await;
         refused(server, "metrics", json!({ "name": "m", "kind": "quantile", "event": "e", "window": "1h", "quantile": 1 }), &["/quantile", "/window"]).await;
         refused(server, "metrics", json!({ "name": "m", "kind": "proportion", "event": "e", "baseline": 1.5, "cap": 3 }), &["/cap", "/baseline"]).await;
+        refused(server, "metrics", json!({ "name": "m", "kind": "retention", "event": "e", "steps": ["a", "b"] }), &["/steps", "/after"]).await;
+        refused(server, "metrics", json!({ "name": "m", "kind": "retention", "event": "e", "after": "P7D", "window": "P7D" }), &["/after"]).await;
+        refused(server, "metrics", json!({ "name": "m", "kind": "funnel", "event": "e", "cap": 1 }), &["/event", "/steps", "/cap"]).await;
+        refused(server, "metrics", json!({ "name": "m", "kind": "funnel", "steps": ["a", "b", "", "a"] }), &["/steps/2", "/steps/3"]).await;
+        refused(server, "metrics", json!({ "name": "m", "kind": "funnel", "steps": ["a"] }), &["/steps"]).await;
         refused(server, "holdouts", json!({ "name": "h", "size": 0 }), &["/size"]).await;
         refused(server, "holdouts", json!({ "name": "h", "size": 5.005, "scope": "world" }), &["/scope", "/size"]).await;
         refused(server, "segments", json!({ "key": "s" }), &["/condition"]).await;

@@ -96,6 +96,40 @@ on_both_databases! {
         assert_eq!(peeked["warnings"], json!([]), "there is nothing to peek at");
     }
 
+    async fn the_smallest_always_valid_p_value_of_all_looks_is_kept(service) {
+        let experiment = service.start_checkout().await;
+        let id = experiment["id"].as_str().unwrap();
+        let looked = |minute: u32, phase: u32, p: f64, srm: f64| {
+            let mut report = report(id, false);
+            report["as_of"] = json!(format!("2026-11-20T10:{minute:02}:00Z"));
+            report["phase"] = json!(phase);
+            report["metrics"][0]["variants"][1]["sequential"]["p_value"] = json!(p);
+            report["srm"]["sequential_p_value"] = json!(srm);
+            batch(&[report])
+        };
+        let path = format!("/api/v1/experiments/{id}/results");
+        for (minute, phase, p, srm, least, least_srm) in [
+            (1, 1, 0.2, 1.0, 0.2, 1.0),
+            (2, 1, 0.01, 0.5, 0.01, 0.5),
+            (3, 1, 0.3, 0.8, 0.01, 0.5),
+            (4, 2, 0.4, 0.9, 0.4, 0.9),
+            (5, 2, 0.6, 0.7, 0.4, 0.7),
+        ] {
+            service.post("/api/v1/reports", looked(minute, phase, p, srm), 200).await;
+            let results = service.get(&path).await;
+            let sequential = &comparison(&results)["sequential"];
+            assert_eq!(sequential["p_value"], p, "at {minute}");
+            assert_eq!(sequential["running_p_value"], least, "at {minute}");
+            assert_eq!(results["srm"]["running_p_value"], least_srm, "at {minute}");
+        }
+        // A report that cannot be decided on does not count as evidence.
+        let mut gated = looked(6, 2, 0.0001, 0.7);
+        gated["reports"][0]["metrics"][0]["variants"][1]["sequential"]["gate"] =
+            json!("asymptotics_not_reached");
+        service.post("/api/v1/reports", gated, 200).await;
+        assert_eq!(comparison(&service.get(&path).await)["sequential"]["running_p_value"], 0.4);
+    }
+
     async fn p_values_are_shown_after_the_planned_duration(service) {
         let experiment = service.start_checkout().await;
         let id = experiment["id"].as_str().unwrap();

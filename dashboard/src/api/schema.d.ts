@@ -1159,15 +1159,37 @@ export interface components {
             /** @description What is wrong there. */
             reason?: string | null;
         };
+        /** @description Where the client form of a generation lies: what browsers hold of it, a blob of the same format. */
+        ClientFormObject: {
+            /** @description BLAKE3 of it, 64 hex digits. */
+            blake3: string;
+            /** @description Key in object storage. */
+            object: string;
+            /** @description Ed25519 signature over the whole of it (header and body) by the manifest's key, base64. */
+            signature?: string | null;
+            /**
+             * Format: int64
+             * @description Size in bytes.
+             */
+            size: number;
+        };
         /** @description A treatment compared with control. */
         Comparison: {
             /** @description Interval of the effect at 1 − alpha. */
             ci?: number[] | null;
             /**
+             * @description Interval of the effect that allows for the other comparisons: at 1 − alpha/m among m primaries
+             *     × treatments; among secondaries at the level of the false-coverage rate, for those that
+             *     Benjamini–Hochberg selects.
+             */
+            ci_adjusted?: number[] | null;
+            cuped?: components["schemas"]["CupedResult"] | null;
+            /**
              * Format: double
              * @description Treatment − control.
              */
             effect?: number | null;
+            guardrail?: components["schemas"]["GuardrailResult"] | null;
             /**
              * Format: double
              * @description Effect as a fraction of the control's absolute value.
@@ -1175,6 +1197,8 @@ export interface components {
             lift?: number | null;
             /** @description Interval of the lift; `None` also when it is unbounded. */
             lift_ci?: number[] | null;
+            /** @description The same of the lift. */
+            lift_ci_adjusted?: number[] | null;
             /** @description Method's name, as `sortition stats --list` prints it. */
             method?: string;
             /**
@@ -1216,6 +1240,77 @@ export interface components {
             /** @enum {string} */
             op: "eq" | "neq" | "in" | "not_in" | "lt" | "lte" | "gt" | "gte" | "before" | "after" | "semver_eq" | "semver_lt" | "semver_lte" | "semver_gt" | "semver_gte" | "contains" | "starts_with" | "ends_with" | "matches" | "exists" | "contains_any" | "contains_all" | "ip_in";
             values?: (string | number | boolean)[];
+        };
+        /** @description A comparison adjusted by what was known of each unit before its exposure (CUPED). */
+        CupedResult: {
+            /** @description Interval of the adjusted effect at 1 − alpha. */
+            ci?: number[] | null;
+            /**
+             * Format: double
+             * @description Adjusted effect.
+             */
+            effect?: number | null;
+            /**
+             * Format: double
+             * @description Adjusted effect over the control's unadjusted absolute value.
+             */
+            lift?: number | null;
+            /** @description Interval of that lift; `None` also when it is unbounded. */
+            lift_ci?: number[] | null;
+            /**
+             * Format: int64
+             * @description How far before exposure the covariate reaches, in milliseconds.
+             */
+            lookback_ms: number;
+            /**
+             * Format: int64
+             * @description Units of both arms with events in that time; the others are a stratum of their own.
+             */
+            n_with_history: number;
+            /**
+             * Format: double
+             * @description Two-sided, uncorrected, fixed-horizon.
+             */
+            p_value?: number | null;
+            /**
+             * Format: double
+             * @description p-value of the covariate's own difference, which treatment cannot have made: below 0.001 the
+             *     arms were not alike to begin with.
+             */
+            pre_exposure_p_value?: number | null;
+            /**
+             * Format: double
+             * @description Its standard error.
+             */
+            se?: number | null;
+            /** @description Confidence sequence of the adjusted effect. */
+            sequential_ci?: number[] | null;
+            /**
+             * Format: double
+             * @description Always-valid p-value of the adjusted effect.
+             */
+            sequential_p_value?: number | null;
+            /**
+             * Format: double
+             * @description Coefficient of the covariate.
+             */
+            theta?: number | null;
+            /** @description Why there is no estimate, such as `no_history` or `too_few_units`. */
+            undefined?: string | null;
+            /**
+             * Format: double
+             * @description 1 − adjusted over raw variance of the effect.
+             */
+            variance_reduction?: number | null;
+        };
+        /** @description Units first exposed on one day. */
+        DayExposures: {
+            /** @description The day (UTC), such as `2026-11-20`. */
+            day: string;
+            /** @description Units by variant. */
+            exposures: {
+                [key: string]: number;
+            };
         };
         /** @description One member that differs. */
         Difference: {
@@ -1675,6 +1770,37 @@ export interface components {
             /** @description Name of the metric. */
             metric: components["schemas"]["Name"];
         };
+        /** @description What a guardrail asks for. */
+        GuardrailResult: {
+            /** @description `continue`, `alert` or `pause`. */
+            action: components["schemas"]["GuardrailVerdict"];
+            /**
+             * Format: double
+             * @description Always-valid p-value below which it alerts.
+             */
+            alert_below: number;
+            /**
+             * Format: double
+             * @description How much worse than control, on the scale of the margin; negative is better. `None` when it is
+             *     undefined, or without bound because the control is zero.
+             */
+            degradation?: number | null;
+            /**
+             * Format: double
+             * @description How much is tolerated.
+             */
+            margin: number;
+            /**
+             * Format: double
+             * @description Always-valid p-value below which it pauses.
+             */
+            pause_below: number;
+        };
+        /**
+         * @description What a guardrail asks for, in a word.
+         * @enum {string}
+         */
+        GuardrailVerdict: "continue" | "alert" | "pause";
         /** @description A holdout. */
         Holdout: {
             /** @description When it was created. */
@@ -2287,6 +2413,22 @@ export interface components {
              * @description Generation of its plan.
              */
             generation: number;
+            /**
+             * Format: int32
+             * @description Phase that it was about.
+             */
+            phase?: number;
+            /** @description Smallest always-valid p-value up to this look of the phase, by metric and treatment. */
+            running_p_values?: {
+                [key: string]: {
+                    [key: string]: number;
+                };
+            };
+            /**
+             * Format: double
+             * @description The same of the sample-ratio check.
+             */
+            srm_running_p_value?: number | null;
         };
         /**
          * @description What a generation is: the content of its numbered manifest and, while it is the newest, of
@@ -2295,6 +2437,7 @@ export interface components {
         Manifest: {
             /** @description BLAKE3 of the blob, 64 hex digits. */
             blake3: string;
+            client_form?: components["schemas"]["ClientFormObject"] | null;
             /** @description The environment's id. */
             environment: string;
             /**
@@ -2347,6 +2490,7 @@ export interface components {
         };
         /** @description A metric. */
         Metric: {
+            after?: components["schemas"]["Duration"] | null;
             /**
              * Format: double
              * @description Value of an untreated unit as known so far: the mean, or the proportion. Sample sizes are planned from it.
@@ -2367,7 +2511,7 @@ export interface components {
              * @default increase
              */
             direction?: components["schemas"]["Direction"];
-            /** @description Name of the events; every kind but `ratio` needs it. */
+            /** @description Name of the events; every kind but `ratio` and `funnel` needs it. */
             event?: string | null;
             /** @description Id. */
             id: string;
@@ -2386,6 +2530,8 @@ export interface components {
              * @description Standard deviation between units as known so far. Sample sizes of means are planned from it.
              */
             std_dev?: number | null;
+            /** @description Names of the events of a funnel, in order; `funnel` needs two or more, all different. */
+            steps?: string[];
             /** @description When it was last changed. */
             updated_at: components["schemas"]["Time"];
             /**
@@ -2397,6 +2543,7 @@ export interface components {
         };
         /** @description A metric as authored. Which of the optional fields belong to it depends on its kind. */
         MetricDefinition: {
+            after?: components["schemas"]["Duration"] | null;
             /**
              * Format: double
              * @description Value of an untreated unit as known so far: the mean, or the proportion. Sample sizes are planned from it.
@@ -2415,7 +2562,7 @@ export interface components {
              * @default increase
              */
             direction?: components["schemas"]["Direction"];
-            /** @description Name of the events; every kind but `ratio` needs it. */
+            /** @description Name of the events; every kind but `ratio` and `funnel` needs it. */
             event?: string | null;
             /** @description How events become a unit's value and how variants are compared. */
             kind: components["schemas"]["MetricKind"];
@@ -2432,10 +2579,13 @@ export interface components {
              * @description Standard deviation between units as known so far. Sample sizes of means are planned from it.
              */
             std_dev?: number | null;
+            /** @description Names of the events of a funnel, in order; `funnel` needs two or more, all different. */
+            steps?: string[];
             window?: components["schemas"]["Duration"] | null;
         };
         /** @description A JSON Merge Patch: members that are left out stay, null takes one away. */
         MetricDefinitionPatch: {
+            after?: components["schemas"]["Duration"] | null;
             /**
              * Format: double
              * @description Value of an untreated unit as known so far: the mean, or the proportion. Sample sizes are planned from it.
@@ -2450,7 +2600,7 @@ export interface components {
             /** @description What it measures. */
             description?: string | null;
             direction?: null | components["schemas"]["Direction"];
-            /** @description Name of the events; every kind but `ratio` needs it. */
+            /** @description Name of the events; every kind but `ratio` and `funnel` needs it. */
             event?: string | null;
             kind?: null | components["schemas"]["MetricKind"];
             name?: null | components["schemas"]["Name"];
@@ -2465,6 +2615,8 @@ export interface components {
              * @description Standard deviation between units as known so far. Sample sizes of means are planned from it.
              */
             std_dev?: number | null;
+            /** @description Names of the events of a funnel, in order; `funnel` needs two or more, all different. */
+            steps?: string[] | null;
             window?: components["schemas"]["Duration"] | null;
         };
         /**
@@ -2476,7 +2628,7 @@ export interface components {
          * @description How events become a unit's value.
          * @enum {string}
          */
-        MetricKind: "mean" | "proportion" | "ratio" | "quantile";
+        MetricKind: "mean" | "count" | "sum" | "retention" | "funnel" | "proportion" | "ratio" | "quantile";
         /** @description One metric of a report. */
         MetricResult: {
             /**
@@ -2486,7 +2638,7 @@ export interface components {
             cap?: number | null;
             /** @description Whether up is good. */
             direction?: components["schemas"]["MetricDirection"];
-            /** @description `proportion`, `mean`, `ratio`, `quantile`. */
+            /** @description `proportion`, `mean`, `count`, `sum`, `ratio`, `quantile`, `retention`, `funnel`. */
             kind: string;
             /** @description Scale of `max_degradation`. */
             margin_type?: components["schemas"]["EffectScale"];
@@ -2658,6 +2810,7 @@ export interface components {
             author: string;
             /** @description BLAKE3 of the blob, 64 hex digits. */
             blake3: string;
+            client_form?: components["schemas"]["ClientFormObject"] | null;
             /** @description The environment's id. */
             environment: string;
             /**
@@ -2860,10 +3013,16 @@ export interface components {
         Salt: string;
         /** @description Sample-ratio check: do the group sizes fit the split? */
         SampleRatio: {
+            /** @description Units by the day of their first exposure. */
+            days?: components["schemas"]["DayExposures"][];
+            /** @description Day (UTC) by whose end the always-valid test had found a mismatch. */
+            detected_on?: string | null;
             /** @description Units expected by variant. */
             expected: {
                 [key: string]: number;
             };
+            /** @description Day (UTC) from which on the group sizes most likely do not fit; only with a detection. */
+            onset_on?: string | null;
             /**
              * Format: double
              * @description Its fixed-horizon p-value.
@@ -2871,6 +3030,11 @@ export interface components {
             p_value?: number | null;
             /** @description Whether the always-valid test is content (p ≥ 0.01). */
             passed: boolean;
+            /**
+             * Format: double
+             * @description Its smallest value at any look of this phase; filled by whoever keeps the looks.
+             */
+            running_p_value?: number | null;
             /**
              * Format: double
              * @description Always-valid p-value; may be looked at as often as one likes.
@@ -2953,17 +3117,46 @@ export interface components {
             key?: null | components["schemas"]["Name"];
             unit?: null | components["schemas"]["UnitType"];
         };
+        /**
+         * @description Direction of an always-valid test.
+         * @enum {string}
+         */
+        SequentialAlternative: "two_sided" | "greater" | "less";
         /** @description Values that may be looked at at any time. */
         SequentialResult: {
-            /** @description Confidence sequence of the effect. */
+            /** @description What the p-value is about: two-sided, or the bad direction of a guardrail. */
+            alternative?: components["schemas"]["SequentialAlternative"];
+            /** @description Confidence sequence of the effect, two-sided. */
             ci?: number[] | null;
-            /** @description Confidence sequence of the lift. */
+            /** @description Whether the metric has no window, so that a unit's number may still grow. */
+            cumulative?: boolean;
+            /** @description Why nothing may be decided yet, such as `asymptotics_not_reached`. */
+            gate?: string | null;
+            /** @description Confidence sequence of the lift, two-sided. */
             lift_ci?: number[] | null;
+            /** @description `confidence_sequence` or `count_mixture`: the method of the p-value. */
+            method?: string;
+            /**
+             * Format: int64
+             * @description Units of both arms whose window has closed, or all of them without a window.
+             */
+            n?: number;
             /**
              * Format: double
-             * @description Always-valid p-value.
+             * @description Corrected: Holm over primaries × treatments, Benjamini–Hochberg over secondaries.
+             */
+            p_adjusted?: number | null;
+            /**
+             * Format: double
+             * @description Always-valid p-value of this look.
              */
             p_value?: number | null;
+            /**
+             * Format: double
+             * @description The smallest one at any look of this phase, which is valid as well; filled by whoever keeps the
+             *     looks.
+             */
+            running_p_value?: number | null;
             /** @description Always-valid verdict. */
             verdict: components["schemas"]["Verdict"];
         };
@@ -3102,10 +3295,18 @@ export interface components {
             /** @description Interval of the effect at 1 − alpha. */
             ci?: number[] | null;
             /**
+             * @description Interval of the effect that allows for the other comparisons: at 1 − alpha/m among m primaries
+             *     × treatments; among secondaries at the level of the false-coverage rate, for those that
+             *     Benjamini–Hochberg selects.
+             */
+            ci_adjusted?: number[] | null;
+            cuped?: components["schemas"]["CupedResult"] | null;
+            /**
              * Format: double
              * @description Treatment − control.
              */
             effect?: number | null;
+            guardrail?: components["schemas"]["GuardrailResult"] | null;
             /**
              * Format: double
              * @description Effect as a fraction of the control's absolute value.
@@ -3113,6 +3314,8 @@ export interface components {
             lift?: number | null;
             /** @description Interval of the lift; `None` also when it is unbounded. */
             lift_ci?: number[] | null;
+            /** @description The same of the lift. */
+            lift_ci_adjusted?: number[] | null;
             /** @description Method's name, as `sortition stats --list` prints it. */
             method?: string;
             /**
@@ -3132,6 +3335,12 @@ export interface components {
             p_value?: number | null;
             /**
              * Format: double
+             * @description Quantiles of values that were too many to keep: by how much the rank of `value` may be off, as
+             *     a share of all values. The standard error contains it.
+             */
+            rank_error?: number | null;
+            /**
+             * Format: double
              * @description Standard error of the effect.
              */
             se?: number | null;
@@ -3141,6 +3350,8 @@ export interface components {
              * @description Standard deviation of the unit's number.
              */
             std_dev?: number | null;
+            /** @description Funnels: units that reached each step, in order. */
+            steps?: number[];
             /** @description Why `p_value` is null, such as `too_few_units` or `zero_variance`. */
             undefined?: string | null;
             /**

@@ -20,7 +20,7 @@ use super::{SAME_LOOK, Spending, are_rates};
 /// A design with futility boundaries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Futility {
-    /// E[Z] at information 1 that the design finds with the planned power.
+    /// `E[Z]` at information 1 that the design finds with the planned power.
     pub drift: f64,
     /// Futility boundary at each look; −∞ where nothing may be spent. The last is that of efficacy.
     pub bounds: Vec<f64>,

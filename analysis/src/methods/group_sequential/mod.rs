@@ -1,6 +1,6 @@
 //! Group-sequential tests: a few planned looks that share alpha.
 //!
-//! [`spending`] says how much may be spent by a look, [`bounds`] turns that into boundaries by the
+//! [`spending`] says how much may be spent by a look, [`bounds()`] turns that into boundaries by the
 //! recursion of [`density`], [`classic`] has the boundaries of O'Brien–Fleming and Pocock, [`power`]
 //! what a design finds and how many units it needs, [`futility`] when to give up, and [`stopping`] what
 //! to report at a look.

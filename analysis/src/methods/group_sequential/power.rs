@@ -109,7 +109,7 @@ pub fn design_power(
 /// The drift at which a design has the wanted power.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Inflation {
-    /// E[Z] at information 1.
+    /// `E[Z]` at information 1.
     pub drift: f64,
     /// Largest sample of the design over the sample of a single look.
     pub inflation_factor: f64,

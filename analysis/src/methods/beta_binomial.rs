@@ -105,6 +105,9 @@ pub fn beta_binomial(
         loss += spread * first.above[k] * second.below[k];
         gain += spread * second.above[k] * first.below[k];
     }
+    // E[d⁺] − E[(−d)⁺] = E[d], which is known exactly: the larger of the two follows from the smaller.
+    let (loss, gain) =
+        if pair.effect < 0.0 { (gain - pair.effect, gain) } else { (loss, loss + pair.effect) };
     let tail = alpha.get() / 2.0;
     let (lo, hi) = (pair.quantile(tail, false), pair.quantile(tail, true));
     let (prob, loss_t, loss_c) = if swapped { (worse, gain, loss) } else { (better, loss, gain) };

@@ -85,6 +85,7 @@ fn is_new(last: &Look, look: &Look) -> bool {
     last.exposures != look.exposures
         || last.phase != look.phase
         || last.running_p_values != look.running_p_values
+        || last.srm_running_p_value != look.srm_running_p_value
 }
 
 /// The latest report of an experiment.

@@ -97,7 +97,7 @@ on_both_databases! {
         for index in 0..7 {
             server.made("experiments", in_layer(&format!("e{index}"), 10.0)).await;
         }
-        for (path, expected) in [("experiments", 7), ("metrics", 4), ("experiments/e3/history", 1)] {
+        for (path, expected) in [("experiments", 7), ("metrics", 8), ("experiments/e3/history", 1)] {
             let mut seen = BTreeSet::new();
             let mut next = format!("{path}?limit=2");
             loop {

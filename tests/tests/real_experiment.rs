@@ -1,12 +1,23 @@
 //! A real randomised experiment, replayed through the whole platform, gives the published numbers.
 
+use platform_tests::calls::Calls;
 use platform_tests::platform::{Platform, state_folder};
+use serde_json::json;
 
-#[test]
-fn the_supported_work_experiment_is_reproduced() -> anyhow::Result<()> {
+#[tokio::test]
+async fn the_supported_work_experiment_is_reproduced() -> anyhow::Result<()> {
     let state = state_folder();
     let platform = Platform::start(state.path())?;
-    let output = platform.run(&["replay-nsw"])?;
+    assert_reproduced(&platform.run(&["replay-nsw"])?);
+
+    // A project that holds units out of all its experiments has enough others.
+    let calls = Calls::new(&platform.description);
+    calls.post("/holdouts", json!({"name": "global", "size": 20, "scope": "project"})).await?;
+    assert_reproduced(&platform.run(&["replay-nsw"])?);
+    platform.stop()
+}
+
+fn assert_reproduced(output: &str) {
     for line in [
         "difference in mean earnings       1794.34",
         "Welch's p-value                    0.0079",
@@ -15,5 +26,4 @@ fn the_supported_work_experiment_is_reproduced() -> anyhow::Result<()> {
     ] {
         assert!(output.contains(line), "no line {line:?} in\n{output}");
     }
-    platform.stop()
 }

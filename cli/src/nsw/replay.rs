@@ -94,7 +94,12 @@ impl Replay<'_> {
             .post(&format!("/experiments/{id}/start"), &json!({"acknowledge": warnings}))
             .await?;
         let started = self.api.get(&format!("/experiments/{id}")).await?;
-        Ok(Running { lot: Lot::from_experiment(&started)?, id })
+        let mut holdouts = Vec::new();
+        for holdout in started["covering_holdouts"].as_array().into_iter().flatten() {
+            let name = holdout.as_str().context("a holdout without a name")?;
+            holdouts.push(self.api.get(&format!("/holdouts/{name}")).await?);
+        }
+        Ok(Running { lot: Lot::from_experiment(&started, &holdouts)?, id })
     }
 
     fn choose_units(&self, lot: &Lot, run: &str) -> anyhow::Result<Vec<(String, &Person)>> {

@@ -77,7 +77,7 @@ pub enum FlagType {
     Boolean,
     /// Text.
     String,
-    /// A number.
+    /// A number. Where one variant's has a fraction, clients are served all of them with one (`1.0`), so that typed clients see one type.
     Number,
     /// Any JSON value.
     Json,

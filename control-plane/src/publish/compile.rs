@@ -18,6 +18,7 @@ use crate::definition::{
     SwitchbackDefinition, Targeting,
 };
 use crate::lifecycle::allocation::normalised;
+use crate::publish::numbers;
 use crate::store::{EnvironmentSnapshot, Versioned};
 
 /// Compiles an environment. An error names the entry and the rule that it breaks.
@@ -61,6 +62,7 @@ pub fn source(snapshot: &EnvironmentSnapshot, list_secret: Option<&[u8; 32]>) ->
             Serve::Variant(_) | Serve::Split(_) => true,
         });
     }
+    numbers::unify(&mut source);
     source.sdk_keys.sort_by_key(|key| key.sha256);
     source.layers.sort_by(|a, b| a.key.cmp(&b.key));
     source.holdouts.sort_by(|a, b| a.key.cmp(&b.key));

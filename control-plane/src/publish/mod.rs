@@ -21,6 +21,7 @@ pub mod sign;
 pub mod upload;
 mod conditional;
 mod make;
+mod numbers;
 mod recover;
 mod turns;
 

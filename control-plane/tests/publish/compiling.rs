@@ -1,12 +1,14 @@
 //! Definitions → config: the same bytes whatever the order, and nothing that the edge may not know.
 
-use control_plane::definition::LifecycleStatus;
+use control_plane::definition::{ExperimentDefinition, FlagState, LifecycleStatus};
 use control_plane::publish::{compile, plan};
+use control_plane::store::Versioned;
 use eval_core::source::{Condition, Literal, Serve};
 use eval_core::{Context, Request, blob};
 use jiff::{Timestamp, ToSpan as _};
+use serde_json::{Value, json};
 
-use crate::snapshot::{environment, experiment};
+use crate::snapshot::{environment, experiment, versioned};
 
 const SECRET: [u8; 32] = [9; 32];
 
@@ -89,6 +91,55 @@ fn unit_ids_are_in_the_blob_as_fingerprints_only() {
     assert_eq!((decision.variant(), decision.reason().as_str()), (Some("on"), "target"));
     let mut without = Request::new(&config, &context, None, 0);
     assert_ne!(without.evaluate("new_nav").reason().as_str(), "target");
+}
+
+#[test]
+fn numbers_of_one_key_are_all_whole_or_all_floats() {
+    let mut snapshot = environment(3);
+    let configs = |experiment: &mut Versioned<ExperimentDefinition>, values: [Value; 3]| {
+        for (variant, value) in experiment.definition.variants.iter_mut().zip(values) {
+            variant.config = value;
+        }
+    };
+    configs(&mut snapshot.experiments[0], [json!(1), json!(2), json!(3)]);
+    configs(&mut snapshot.experiments[1], [json!(10), json!(20), json!(null)]);
+    configs(&mut snapshot.experiments[2], [json!(100), json!(200.5), json!({"price": 1})]);
+    let number = |key: &str, values: [Value; 2], experiments: &[&str]| {
+        let rules: Vec<_> =
+            experiments.iter().map(|name| json!({"serve": {"experiment": name}})).collect();
+        let definition = json!({
+            "key": key, "type": "number", "default_variant": "a", "off_variant": "b",
+            "variants": [{"name": "a", "value": values[0]}, {"name": "b", "value": values[1]}],
+            "rules": rules,
+        });
+        versioned(key, definition, FlagState::default())
+    };
+    snapshot.flags = vec![
+        number("whole", [json!(1), json!(-2)], &["experiment_00000"]),
+        number("mixed", [json!(1), json!(1.5)], &[]),
+        // What each serves makes the other's numbers floats: the first shares an experiment with the second, which has another
+        // with a fraction.
+        number("first", [json!(1), json!(2)], &["experiment_00001"]),
+        number("second", [json!(3), json!(4)], &["experiment_00001", "experiment_00002"]),
+    ];
+    let source = compile::source(&snapshot, None);
+    let written = |key: &str| -> Vec<&str> {
+        let flags = source.flags.iter().map(|flag| (&flag.key, &flag.variants));
+        let experiments = source.experiments.iter().map(|one| (&one.key, &one.variants));
+        let (_, variants) = flags.chain(experiments).find(|(own, _)| *own == key).unwrap();
+        variants.iter().map(|variant| variant.value.as_str()).collect()
+    };
+    assert_eq!(written("whole"), ["1", "-2"]);
+    assert_eq!(written("experiment_00000"), ["1", "2", "3"]);
+    assert_eq!(written("mixed"), ["1.0", "1.5"]);
+    assert_eq!(written("first"), ["1.0", "2.0"]);
+    assert_eq!(written("second"), ["3.0", "4.0"]);
+    assert_eq!(written("experiment_00001"), ["10.0", "20.0", "null"]);
+    assert_eq!(written("experiment_00002"), ["100.0", "200.5", "{\"price\":1}"]);
+    let config = compile::compile(&snapshot, None).unwrap();
+    let context = Context::new().unit("user_id", "u-1");
+    let mut request = Request::new(&config, &context, None, 0);
+    assert_eq!(request.evaluate("mixed").value(), Some("1.0"), "as clients are served it");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::api::{
 };
 use crate::error::ApiError;
 use crate::http::{auth, idempotency, rate_limit, request_id};
-use crate::publish::handlers as delivery;
+use crate::publish::{handlers as delivery, public_keys};
 use crate::reports::handlers as results;
 use crate::state::AppState;
 use crate::{openapi, ui};
@@ -84,6 +84,7 @@ fn with_token() -> OpenApiRouter<AppState> {
         .routes(routes!(delivery::get_publish))
         .routes(routes!(delivery::roll_back_publish))
         .routes(routes!(delivery::get_config))
+        .routes(routes!(public_keys::list_public_keys))
 }
 
 /// What needs no API token, below `/api/v1`.

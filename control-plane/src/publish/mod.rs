@@ -15,6 +15,7 @@ pub(crate) mod handlers;
 pub mod manifest;
 pub mod plan;
 pub mod prepared;
+pub mod public_keys;
 pub mod queue;
 pub mod rollback;
 pub mod sign;

@@ -1,6 +1,6 @@
 //! Publications: which generation holds what, and how far it got.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -306,9 +306,33 @@ pub async fn load_or_keep_signing_key(
         [seed.as_slice().into(), now.as_millisecond().into()],
     )
     .await?;
+    find_signing_key(tx).await?.context("the signing key was just kept")
+}
+
+/// The kept signing key, if there is one.
+pub async fn find_signing_key(tx: &mut Tx) -> anyhow::Result<Option<[u8; 32]>> {
     let row = tx.fetch_optional("SELECT seed FROM signing_key WHERE id = 1", []).await?;
-    let kept = row.context("the signing key was just kept")?.bytes("seed")?;
-    kept.try_into().map_err(|_| anyhow::anyhow!("the kept signing key has not 32 bytes"))
+    let seed = row.map(|row| row.bytes("seed")).transpose()?;
+    let seed = seed.map(<[u8; 32]>::try_from).transpose();
+    seed.map_err(|_| anyhow::anyhow!("the kept signing key has not 32 bytes"))
+}
+
+/// Keys under which the newest live config of some environment is signed.
+pub async fn key_ids_in_use(tx: &mut Tx) -> anyhow::Result<BTreeSet<String>> {
+    let rows = tx
+        .fetch_all(
+            "SELECT manifest FROM publications WHERE state = 'live' AND generation =
+                 (SELECT MAX(generation) FROM publications AS newer
+                  WHERE newer.environment_id = publications.environment_id AND newer.state = 'live')",
+            [],
+        )
+        .await?;
+    let mut ids = BTreeSet::new();
+    for row in rows {
+        let manifest: Manifest = serde_json::from_str(&row.text("manifest")?)?;
+        ids.extend(manifest.key_id);
+    }
+    Ok(ids)
 }
 
 fn publication(row: &Row) -> anyhow::Result<Publication> {

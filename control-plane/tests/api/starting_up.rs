@@ -22,6 +22,18 @@ on_both_databases! {
         assert_eq!(server.get("projects").await.body["data"][0]["id"], "default");
     }
 
+    async fn the_key_that_is_told_is_the_one_that_signs(server) {
+        let told = server.get("public-keys").await.body;
+        let [key] = &told["data"].as_array().unwrap()[..] else { panic!("one key: {told}") };
+        assert_eq!((&key["active"], &key["in_use"]), (&json!(true), &json!(true)));
+        let published = server.get("publishes").await.body["data"][0].clone();
+        assert_eq!(key["key_id"], published["key_id"]);
+        let path = format!("/objects/{}", published["object"].as_str().unwrap());
+        let blob = server.anonymous(reqwest::Method::GET, &path).send().await.unwrap().bytes().await.unwrap();
+        let [key, signature] = [&key["public_key"], &published["signature"]].map(|text| text.as_str().unwrap());
+        assert!(control_plane::publish::sign::verify(key, &blob, signature));
+    }
+
     async fn the_same_secrets_make_the_same_installation(server) {
         catalogue(server).await;
         server.made("experiments", plain("e")).await;

@@ -431,6 +431,36 @@ on_both_databases! {
         assert_eq!(manifest.key_id.as_deref(), Some(sign::Signer::from_seed(&[7; 32]).key_id()));
     }
 
+    async fn keys_are_told_until_no_edge_needs_them(world) {
+        let fixture = local();
+        let publisher = async |signing_key| {
+            let settings = Settings { signing_key, ..Settings::default() };
+            Publisher::with_store(world.connect().await, fixture.store(), &settings)
+        };
+        let told = async |signing_key| {
+            let keys = publisher(signing_key).await.public_keys().await.unwrap();
+            keys.into_iter().map(|key| (key.key_id, key.public_key, key.active, key.in_use)).collect::<Vec<_>>()
+        };
+        let row = |signer: &sign::Signer, active, in_use| {
+            (signer.key_id().to_owned(), Some(signer.public_key()), active, in_use)
+        };
+        let first = publisher(None).await;
+        let kept = first.signer().await.unwrap().clone();
+        let [old, new] = [[1; 32], [2; 32]].map(|seed| sign::Signer::from_seed(&seed));
+        assert_eq!(told(None).await, [row(&kept, true, false)], "nothing is published yet");
+        first.publish(ENVIRONMENT, "ada").await.unwrap();
+        assert_eq!(told(None).await, [row(&kept, true, true)]);
+
+        assert_eq!(told(Some([1; 32])).await, [row(&old, true, false), row(&kept, false, true)]);
+        publisher(Some([1; 32])).await.publish(ENVIRONMENT, "ada").await.unwrap();
+        assert_eq!(told(Some([1; 32])).await, [row(&old, true, true), row(&kept, false, false)]);
+
+        let forgotten = (old.key_id().to_owned(), None, false, true);
+        assert_eq!(told(Some([2; 32])).await, [row(&new, true, false), row(&kept, false, false), forgotten]);
+        publisher(Some([2; 32])).await.publish(ENVIRONMENT, "ada").await.unwrap();
+        assert_eq!(told(Some([2; 32])).await, [row(&new, true, true), row(&kept, false, false)]);
+    }
+
     async fn a_new_key_signs_everything_again_but_what_was_rolled_back(world) {
         let fixture = local();
         let publisher = async |byte| {

@@ -777,6 +777,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/public-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers the public keys of the keys that sign configs: what edges are given as `SORTITION_PUBLIC_KEYS`. */
+        get: operations["list_public_keys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/publishes": {
         parameters: {
             query?: never;
@@ -2799,6 +2816,11 @@ export interface components {
             /** @description Whether only units whose `consent` attribute is true take part in experiments. */
             requires_consent?: boolean | null;
         };
+        /** @description The public keys of an installation. */
+        PublicKeysView: {
+            /** @description The active one first. */
+            data: components["schemas"]["SigningKeyView"][];
+        };
         /**
          * @description How far a publication got.
          * @enum {string}
@@ -3185,6 +3207,17 @@ export interface components {
             email: string;
             /** @description Password. */
             password: string;
+        };
+        /** @description A key that signs configs, or has signed them. */
+        SigningKeyView: {
+            /** @description Whether this control plane signs with it. */
+            active: boolean;
+            /** @description Whether the newest config of some environment is signed under it, so that edges must know it still. */
+            in_use: boolean;
+            /** @description Its name, as in manifests and in an edge's `/readyz`: the first 16 hexadecimal digits of the public key's SHA-256. */
+            key_id: string;
+            /** @description Ed25519 public key, 64 hexadecimal digits; null for a former key that was given from outside and is not known here any more. */
+            public_key?: string | null;
         };
         /** @description A report that was not kept. */
         SkippedReport: {
@@ -6086,6 +6119,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListOf_Version"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_public_keys: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublicKeysView"];
                 };
             };
             "4XX": {

@@ -4,18 +4,12 @@
 
 #[path = "../fuzz/src/checks/mod.rs"]
 mod checks;
-
-use std::path::Path;
+#[path = "../../eval-core/tests/corpus/mod.rs"]
+mod corpus;
 
 #[track_caller]
 fn repeat(target: &str, check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let mut n_inputs = 0;
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        check(&std::fs::read(entry.unwrap().path()).unwrap());
-        n_inputs += 1;
-    }
-    assert!(n_inputs >= 8, "{} holds {n_inputs} inputs", folder.display());
+    corpus::repeat(env!("CARGO_MANIFEST_DIR"), target, 8, check);
 }
 
 #[test]

@@ -4,18 +4,11 @@
 
 #[path = "../fuzz/src/checks.rs"]
 mod checks;
-
-use std::path::Path;
+mod corpus;
 
 #[track_caller]
 fn repeat(target: &str, check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-    let mut n_inputs = 0;
-    for entry in std::fs::read_dir(&folder).unwrap() {
-        check(&std::fs::read(entry.unwrap().path()).unwrap());
-        n_inputs += 1;
-    }
-    assert!(n_inputs >= 10, "{} holds {n_inputs} inputs", folder.display());
+    corpus::repeat(env!("CARGO_MANIFEST_DIR"), target, 10, check);
 }
 
 #[test]

@@ -22,8 +22,12 @@ const STREAM = 4;
 const MAX_BODY_BYTES = 5 * 1024 * 1024;
 // Bytes of a body that is too large that are still read before it is refused.
 const MAX_DRAINED_BYTES = 64 * 1024 * 1024;
-// Loads that one request may have to wait for: of the environment that its key names, of the default one, and of a client form.
-const MAX_LOADS = 3;
+// Times that one request may have to wait; `MAX_WAITS` in edge-worker/src/request.rs.
+const MAX_WAITS = 4;
+// What may still be done for a request before it is answered; `Patience` in the same file.
+const NO_PATIENCE = 0;
+const LOADS = 1;
+const FULL = 2;
 // Milliseconds that an answer waits for news that the client has heard of; `FRESHEN_MS` in edge-worker/src/freshness.rs.
 const FRESHEN_MS = 250;
 
@@ -47,10 +51,11 @@ export default {
     const head = readHead(request);
     const body = await readBody(request);
     try {
-      let hasFreshened = false;
-      for (let n_loads = 0; n_loads <= MAX_LOADS + 1; n_loads++) {
+      let patience = FULL;
+      for (let n_waits = 0; n_waits <= MAX_WAITS; n_waits++) {
+        if (n_waits === MAX_WAITS) patience = NO_PATIENCE;
         ensureStarted(env); // each time: another request may have replaced the instance meanwhile
-        const frame = answer(head, body ?? NO_BODY, body === null, hasFreshened, Date.now());
+        const frame = answer(head, body ?? NO_BODY, body === null, patience, Date.now());
         switch (frame[0]) {
           case ANSWER:
             return respond(frame, request, env, ctx);
@@ -59,7 +64,7 @@ export default {
             break;
           case FRESHEN:
             await freshenBriefly(env, ctx, text.decode(frame.subarray(8)));
-            hasFreshened = true;
+            patience = LOADS;
             break;
           case STREAM:
             return stream(request, head, env, shell);
@@ -67,7 +72,7 @@ export default {
             return respond(await forward(env, head, body), request, env, ctx);
         }
       }
-      throw new Error("the environment could not be loaded");
+      throw new Error("a request that nothing is loaded for any more is not answered");
     } catch (error) {
       replaceInstance(error);
       return failOpen(request);

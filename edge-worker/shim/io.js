@@ -4,13 +4,24 @@ const POST_TIMEOUT_MS = 5000;
 
 const settled = (work) => work().catch((error) => String(error?.message ?? error));
 
+// A read that a bucket does not give an end to by itself is given up, not ended.
+const inTime = (work, ms) => {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the bucket took more than ${ms} ms`)), ms);
+  });
+  return Promise.race([work, late]).finally(() => clearTimeout(timer));
+};
+
+async function readBucket(bucket, key) {
+  const object = await bucket.get(key);
+  return object === null ? undefined : new Uint8Array(await object.arrayBuffer());
+}
+
 // An object out of the bound bucket, else over HTTP; undefined when the store does not have it.
 export const readObject = (env, base, key, timeoutMs) =>
   settled(async () => {
-    if (env.CONFIGS) {
-      const object = await env.CONFIGS.get(key);
-      return object === null ? undefined : new Uint8Array(await object.arrayBuffer());
-    }
+    if (env.CONFIGS) return inTime(readBucket(env.CONFIGS, key), timeoutMs);
     if (base === undefined) throw new Error("neither the R2 binding CONFIGS nor SORTITION_CONFIG_URL is set");
     const response = await fetch(`${base}/${key}`, { signal: AbortSignal.timeout(timeoutMs) });
     if (response.status === 200) return new Uint8Array(await response.arrayBuffer());

@@ -10,7 +10,7 @@ use crate::archive::{Loaded, Wanted};
 use crate::auth::Access;
 use crate::context::{self, MAX_NAME_BYTES, MAX_UNIT_BYTES};
 use crate::evaluate::separate;
-use crate::request::{Request, percent_decode};
+use crate::request::{Patience, Request, percent_decode};
 use crate::response::{Answer, Problem, push_json_string, to_json};
 use crate::service::{Outcome, Service};
 
@@ -61,7 +61,13 @@ fn find(
         Some(generation) if generation != held.config.generation() => {
             let wanted = Wanted { environment: held.environment.clone(), generation };
             match service.archive().get(&wanted, request.now_ms) {
-                None => return Ok(Outcome::LoadArchived(wanted)),
+                None if request.patience > Patience::None => {
+                    return Ok(Outcome::LoadArchived(wanted));
+                }
+                None => {
+                    let detail = "other generations are being looked up; send this again";
+                    return Err(Problem::new(503, "archive_unreadable", detail));
+                }
                 Some(Loaded::Held(config)) => config,
                 Some(Loaded::Missing) => {
                     let detail = format!("generation {generation} is not in the archive");

@@ -87,7 +87,7 @@ pub(crate) fn authorize<'r>(
     let key = presented_key(request, is_ofrep)?;
     let named = environment_of(key);
     if let Some(id) = named {
-        let environment = service.environment(id, request.now_ms)?;
+        let environment = service.environment(id, request.now_ms, request.patience)?;
         if let Some(config) = environment.held() {
             return check(key, environment, config);
         }
@@ -98,7 +98,7 @@ pub(crate) fn authorize<'r>(
     if let Some(id) =
         service.config().default_environment.as_deref().filter(|id| Some(*id) != named)
     {
-        let environment = service.environment(id, request.now_ms)?;
+        let environment = service.environment(id, request.now_ms, request.patience)?;
         if let Some(config) = environment.held() {
             return check(key, environment, config);
         }

@@ -5,7 +5,8 @@ use eval_core::source::KeyKind;
 
 use crate::auth::Access;
 use crate::client_form::Found;
-use crate::request::Request;
+use crate::freshness::{self, Told};
+use crate::request::{Patience, Request};
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
 
@@ -14,6 +15,10 @@ pub(crate) fn config_bundle(
     access: &Access<'_>,
     request: &Request<'_>,
 ) -> Outcome {
+    // An SDK that a stream has told of a newer config must not be answered the one that it has, by an isolate that has not heard of it.
+    if let Some(wanted) = freshness::wanted(Told::read(request), service, access, request) {
+        return Outcome::Freshen(wanted);
+    }
     let Some(held) = &access.held else {
         let detail = "no config is held for this environment yet";
         return Outcome::Answer(Problem::new(404, "no_config", detail).into());
@@ -25,8 +30,10 @@ pub(crate) fn config_bundle(
     let retry_ms = service.config().refresh_interval_ms;
     match held.environment.client_form(&held.config, request.now_ms, retry_ms) {
         Found::Form(form) => Outcome::Answer(bundle(request, &form.bytes, form.etag.clone())),
-        Found::Untried => Outcome::LoadClientForm(held.environment.clone()),
-        Found::Unavailable => {
+        Found::Untried if request.patience > Patience::None => {
+            Outcome::LoadClientForm(held.environment.clone())
+        }
+        Found::Untried | Found::Unavailable => {
             let detail = "the client form of the config cannot be had now; let the edge decide";
             Outcome::Answer(Problem::new(503, "no_client_form", detail).into())
         }

@@ -1,7 +1,7 @@
 //! Answers to clients that were told of a newer config than this edge holds.
 //!
 //! An OFREP client that a stream has told to look again says in its query what the stream said: `flagConfigEtag`, and
-//! `flagConfigLastModified`. The stream may have been another isolate's, which heard of the news first. Then the pointer is looked at
+//! `flagConfigLastModified`. So does an SDK that asks for the config itself. The stream may have been another isolate's, which heard of the news first. Then the pointer is looked at
 //! before the answer, for [`FRESHEN_MS`] at most: the one case, besides an isolate's first request, in which a request waits for the store.
 //! Whatever comes of it, what the query says never makes a 304 of what would be a 200 without it; it can only make a 200 of a 304.
 
@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use eval_core::time::parse_rfc3339;
 
-use crate::auth::Held;
+use crate::auth::{Access, Held};
 use crate::environments::Environment;
-use crate::request::{Request, percent_decode};
+use crate::request::{Patience, Request, percent_decode};
+use crate::service::Service;
 use crate::stream::Edition;
 
 /// Milliseconds for which an answer waits for the store at most.
@@ -74,20 +75,22 @@ impl Told {
             .then_some(Self { edition, last_modified_s })
     }
 
-    /// Whether the client knows of a newer config than the one held.
-    pub(crate) fn is_newer_than(self, held: &Held) -> bool {
-        let held = &held.config;
+    /// Whether the client knows of a newer config than the one held. Any is newer than none.
+    pub(crate) fn is_newer_than(self, held: Option<&Held>) -> bool {
+        let held = held.map(|held| &held.config);
         match (self.edition, self.last_modified_s) {
             // A generation is exact, and a time is only as good as two clocks.
-            (Some(edition), _) => edition.generation > held.generation(),
-            (None, Some(at_s)) => at_s > held.header().created_at_ms.div_euclid(1000),
+            (Some(edition), _) => edition.generation > held.map_or(0, |held| held.generation()),
+            (None, Some(at_s)) => {
+                held.is_none_or(|held| at_s > held.header().created_at_ms.div_euclid(1000))
+            }
             (None, None) => false,
         }
     }
 
     /// Whether an answer that the client has already may have been made before what it was told of.
     pub(crate) fn forbids_304(self, held: &Held, edition: Edition) -> bool {
-        self.is_newer_than(held)
+        self.is_newer_than(Some(held))
             || self.edition.is_some_and(|told| {
                 told.generation == edition.generation && told.is_news_after(edition)
             })
@@ -95,9 +98,21 @@ impl Told {
 }
 
 /// What to wait for before the answer, if anything.
-pub(crate) fn wanted(told: Option<Told>, held: &Held, request: &Request<'_>) -> Option<Wanted> {
-    let waits = !request.has_freshened && told.is_some_and(|told| told.is_newer_than(held));
-    waits.then(|| Wanted::new(held.environment.clone(), held.config.generation()))
+pub(crate) fn wanted(
+    told: Option<Told>,
+    service: &Service,
+    access: &Access<'_>,
+    request: &Request<'_>,
+) -> Option<Wanted> {
+    let held = access.held.as_ref();
+    if request.patience < Patience::Full || !told?.is_newer_than(held) {
+        return None;
+    }
+    if let Some(held) = held {
+        return Some(Wanted::new(held.environment.clone(), held.config.generation()));
+    }
+    let id = access.environment_id(service).filter(|_| service.config().has_store)?;
+    Some(Wanted::new(service.environments().get(&id, request.now_ms), 0))
 }
 
 #[cfg(test)]

@@ -115,7 +115,8 @@ pub(crate) fn readyz(service: &Service, request: &Request<'_>) -> Outcome {
             );
             return Outcome::Answer(problem.into());
         }
-        if let Err(Refused::Untried(environment)) = service.environment(id, request.now_ms) {
+        let found = service.environment(id, request.now_ms, request.patience);
+        if let Err(Refused::Untried(environment)) = found {
             return Outcome::Load(environment);
         }
     }

@@ -77,12 +77,10 @@ pub(crate) fn evaluate_flags(
     request: &Request<'_>,
 ) -> Outcome {
     let told = Told::read(request);
-    if let Some(held) = &access.held
-        && let Some(wanted) = freshness::wanted(told, held, request)
-    {
-        return Outcome::Freshen(wanted);
+    match freshness::wanted(told, service, access, request) {
+        Some(wanted) => Outcome::Freshen(wanted),
+        None => Outcome::Answer(all_flags(service, access, request, told)),
     }
-    Outcome::Answer(all_flags(service, access, request, told))
 }
 
 fn all_flags(
@@ -97,7 +95,7 @@ fn all_flags(
         Err((code, problem)) => return error(400, code, &problem.detail, None),
     };
     let Some(held) = held else {
-        return without_config(service, access);
+        return without_config(service, access, request, told);
     };
     let mut visitor = Visitor::of(service, held, request, None, &mut context);
     let edition = Edition::of(&held.config, request.now_ms);
@@ -141,14 +139,29 @@ fn all_flags(
     }
 }
 
-/// No flag, but where to hear of the first config.
-fn without_config(service: &Service, access: &Access<'_>) -> Answer {
+/// No flag, but where to hear of the first config. What the answer depends on is that there is none.
+fn without_config(
+    service: &Service,
+    access: &Access<'_>,
+    request: &Request<'_>,
+    told: Option<Told>,
+) -> Answer {
+    let environment = access.environment_id(service).unwrap_or_default();
+    let etag = format!(
+        "\"{}.{:016x}\"",
+        Edition::NONE,
+        xxhash_rust::xxh3::xxh3_64(environment.as_bytes())
+    );
+    let may_be_304 = !told.is_some_and(|told| told.is_newer_than(None));
+    if may_be_304 && etag_matches(request.headers.if_none_match, &etag) {
+        return Answer::empty(304).with("etag", etag);
+    }
     let mut body =
         format!(r#"{{"flags":[],"metadata":{{"exposure_endpoint":"{EXPOSURE_ENDPOINT}"}}"#)
             .into_bytes();
     push_event_streams(&mut body, service, access, Edition::NONE);
     body.push(b'}');
-    Answer::json(200, body)
+    Answer::json(200, body).with("etag", etag)
 }
 
 /// What is wrong with a request before its context is read, in OFREP's form. Clients read no error out of a 413.

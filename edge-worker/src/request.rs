@@ -17,9 +17,39 @@ pub struct Request<'r> {
     pub body_too_large: bool,
     /// Wall clock, milliseconds since the Unix epoch.
     pub now_ms: i64,
-    /// The shell has done what it can about [`Outcome::Freshen`](crate::service::Outcome::Freshen): answer with what is held.
-    pub has_freshened: bool,
+    /// What the shell may still do before the answer.
+    pub patience: Patience,
 }
+
+/// What a shell may still do for a request before it has to be answered.
+///
+/// A request waits for a few reads of the store at most, whatever comes of them. What was loaded for it may be forgotten again before it is
+/// answered, where very many environments are asked for at once; then it is answered as if nothing could be loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Patience {
+    /// Nothing: the request is answered with what is held, and where nothing is, with the defaults.
+    None = 0,
+    /// Load what is missing. It has looked for news already.
+    Loads = 1,
+    /// Load what is missing, and look for news that the client has heard of ([`Outcome::Freshen`](crate::service::Outcome::Freshen)).
+    #[default]
+    Full = 2,
+}
+
+impl Patience {
+    /// By its number; anything else is none.
+    pub fn from_number(number: u8) -> Self {
+        match number {
+            2 => Self::Full,
+            1 => Self::Loads,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Times that a request may have to wait: for the environment that its key names, for the default one, for a client form or an archived
+/// generation; and for news.
+pub const MAX_WAITS: usize = 4;
 
 /// Bytes that a batch of events may have, as sent (compressed or not).
 pub const MAX_EVENTS_BODY_BYTES: usize = 5 * 1024 * 1024;
@@ -99,7 +129,7 @@ impl<'r> Request<'r> {
             body,
             body_too_large,
             now_ms,
-            has_freshened: false,
+            patience: Patience::Full,
         }
     }
 

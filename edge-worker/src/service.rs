@@ -10,7 +10,7 @@ use crate::auth::Refused;
 use crate::environments::{Environment, Environments};
 use crate::exposures::{Delivery, ExposureLog, Parcel};
 use crate::random::Random;
-use crate::request::Request;
+use crate::request::{Patience, Request};
 use crate::response::Answer;
 use crate::routes;
 use crate::routing::{RoutingConfig, RoutingCounters, RoutingState};
@@ -88,7 +88,7 @@ pub enum Outcome {
     LoadClientForm(Arc<Environment>),
     /// Load this archived generation, of which nothing is known yet, and ask again.
     LoadArchived(crate::archive::Wanted),
-    /// Load this environment within [`FRESHEN_MS`](crate::freshness::FRESHEN_MS) at most, and ask again with `has_freshened`: the
+    /// Load this environment within [`FRESHEN_MS`](crate::freshness::FRESHEN_MS) at most, and ask again with [`Patience::Loads`]: the
     /// client knows of a newer generation than this edge holds.
     Freshen(crate::freshness::Wanted),
     /// Send the head, then what the feed says for as long as the client listens.
@@ -156,10 +156,15 @@ impl Service {
         routes::dispatch(self, request)
     }
 
-    /// An environment that was tried at least once, or the request to load it first.
-    pub(crate) fn environment(&self, id: &str, now_ms: i64) -> Result<Arc<Environment>, Refused> {
+    /// An environment that was tried at least once, or the request to load it first if there is the patience for it.
+    pub(crate) fn environment(
+        &self,
+        id: &str,
+        now_ms: i64,
+        patience: Patience,
+    ) -> Result<Arc<Environment>, Refused> {
         let environment = self.environments.get(id, now_ms);
-        if self.config.has_store && environment.is_untried() {
+        if self.config.has_store && patience > Patience::None && environment.is_untried() {
             return Err(Refused::Untried(environment));
         }
         Ok(environment)

@@ -8,7 +8,7 @@ mod source;
 use std::sync::Arc;
 
 use edge_worker::environments::{Candidate, Environment, Next};
-use edge_worker::request::{Headers, Request};
+use edge_worker::request::{Headers, Patience, Request};
 use edge_worker::response::Answer;
 use edge_worker::service::{Outcome, Service, ServiceConfig};
 use edge_worker::trust::PublicKeys;
@@ -129,6 +129,39 @@ fn the_previous_form_is_answered_until_the_newer_one_is_here() {
     assert_eq!(answer(bundle(&service, CLIENT_KEY, None, NOW_MS)).body, form(2));
     let environment = environment(&service);
     assert_eq!(environment.held().map(|held| held.generation()), Some(2));
+}
+
+#[test]
+fn who_has_heard_of_a_newer_config_is_not_answered_before_the_edge_has_looked() {
+    let service = service_with_form(1);
+    let etag = answer(bundle(&service, CLIENT_KEY, None, NOW_MS)).header("etag").map(str::to_owned);
+    let asked = |key, query, patience| {
+        let headers =
+            Headers { x_sdk_key: Some(key), if_none_match: etag.as_deref(), ..Headers::default() };
+        let path = "/v1/config-bundle";
+        let request = Request {
+            method: "GET",
+            path,
+            query,
+            headers,
+            now_ms: NOW_MS,
+            patience,
+            ..Request::default()
+        };
+        service.handle(&request)
+    };
+    for key in [CLIENT_KEY, SERVER_KEY] {
+        let outcome = asked(key, "flagConfigEtag=2.0", Patience::Full);
+        let Outcome::Freshen(wanted) = outcome else { panic!("no look but {outcome:?}") };
+        assert_eq!((wanted.environment.id(), wanted.held), (ENVIRONMENT, 1));
+        let known = asked(key, "flagConfigEtag=1.7", Patience::Full);
+        assert!(matches!(known, Outcome::Answer(_)), "it is held");
+    }
+    assert_eq!(answer(asked(CLIENT_KEY, "flagConfigEtag=2.0", Patience::Loads)).status, 304);
+    assert!(take(&service, &source::pointer(2).0, 2));
+    offer(&service, form(2)).expect("the newer form is taken");
+    let newer = answer(asked(CLIENT_KEY, "flagConfigEtag=2.0", Patience::Full));
+    assert_eq!((newer.status, newer.body), (200, form(2)));
 }
 
 #[test]

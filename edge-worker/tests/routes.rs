@@ -5,7 +5,7 @@ mod source;
 
 use edge_worker::config::Pointer;
 use edge_worker::environments::{Candidate, Next};
-use edge_worker::request::{Headers, Request};
+use edge_worker::request::{Headers, Patience, Request};
 use edge_worker::response::Answer;
 use edge_worker::service::{Outcome, Service, ServiceConfig};
 use edge_worker::trust::PublicKeys;
@@ -346,6 +346,27 @@ fn an_environment_that_was_never_tried_is_loaded_first_and_a_store_that_is_down_
     let ready = ask(&service, get("/readyz", ""));
     assert_eq!(ready.status, 503);
     assert_eq!(parsed(&ready)["environments"][0]["last_error"], "the store is down");
+}
+
+#[test]
+fn a_request_that_nothing_is_loaded_for_any_more_is_answered_as_without_a_config() {
+    let service = empty_service();
+    let body = br#"{"units":{"user_id":"u"},"keys":["a"]}"#;
+    let asked = |request| ask(&service, Request { patience: Patience::None, ..request });
+    let evaluated = parsed(&asked(post("/v1/evaluate", CLIENT_KEY, body)));
+    assert_eq!(evaluated["decisions"]["a"]["reason"], "not_found");
+    let flag = asked(post("/ofrep/v1/evaluate/flags/a", CLIENT_KEY, b"{}"));
+    let bulk = asked(post("/ofrep/v1/evaluate/flags", CLIENT_KEY, b"{}"));
+    assert_eq!((flag.status, parsed(&flag)["errorCode"].as_str()), (404, Some("FLAG_NOT_FOUND")));
+    assert_eq!((bulk.status, parsed(&bulk)["flags"].clone()), (200, json!([])));
+    for answer in [&flag, &bulk] {
+        assert_eq!(answer.header("x-sortition-config"), Some("none"));
+    }
+    let malformed = asked(post("/ofrep/v1/evaluate/flags/a", CLIENT_KEY, b"{"));
+    assert_eq!(malformed.status, 400, "what is wrong with a request is wrong without a config");
+    assert_eq!(asked(post("/ofrep/v1/evaluate/flags", "", b"{}")).status, 401, "no key at all");
+    assert_eq!(asked(get("/readyz", "")).status, 503);
+    assert_eq!(asked(get("/v1/config-bundle", SERVER_KEY)).status, 404);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 mod source;
 
 use edge_worker::environments::Next;
-use edge_worker::request::{Headers, Request};
+use edge_worker::request::{Headers, Patience, Request};
 use edge_worker::response::Answer;
 use edge_worker::service::{Outcome, Service, ServiceConfig};
 use edge_worker::stream::{Beat, Feed, Opened};
@@ -297,7 +297,7 @@ fn bulk(
         headers,
         body: br#"{"context":{"targetingKey":"u-1"}}"#,
         now_ms: NOW_MS,
-        has_freshened,
+        patience: if has_freshened { Patience::Loads } else { Patience::Full },
         ..Request::default()
     })
 }
@@ -414,4 +414,32 @@ fn who_freshens_looks_once_and_not_again_at_once() {
     assert!(!wanted.begin_load(NOW_MS + 300), "somebody is at it");
     publish(&service, 4);
     assert!(wanted.is_here());
+}
+
+#[test]
+fn an_edge_that_holds_nothing_looks_for_what_a_client_has_heard_of() {
+    let service = service(10);
+    let Outcome::Load(environment) = bulk(&service, CLIENT_KEY, "", None, false) else {
+        panic!("nothing was tried yet")
+    };
+    environment.fail("the store is down", NOW_MS);
+    let empty = flags(bulk(&service, CLIENT_KEY, "", None, false));
+    let tag = empty.header("etag").expect("a tag");
+    assert!(tag.starts_with("\"0.") && tag.ends_with('"'), "{tag}");
+    assert_eq!(flags(bulk(&service, CLIENT_KEY, "", Some(tag), false)).status, 304);
+    for query in ["flagConfigEtag=1.0", "flagConfigLastModified=1771622898"] {
+        let Outcome::Freshen(wanted) = bulk(&service, CLIENT_KEY, query, Some(tag), false) else {
+            panic!("{query} is newer than nothing")
+        };
+        assert_eq!(
+            (wanted.environment.id(), wanted.held, wanted.is_here()),
+            (ENVIRONMENT, 0, false)
+        );
+        let answered = flags(bulk(&service, CLIENT_KEY, query, Some(tag), true));
+        assert_eq!(answered.status, 200, "{query}: what it says makes no 304");
+    }
+    publish(&service, 1);
+    let answered = flags(bulk(&service, CLIENT_KEY, "flagConfigEtag=1.0", Some(tag), false));
+    assert_eq!(answered.status, 200, "a config is another answer");
+    assert_ne!(answered.header("etag"), Some(tag));
 }

@@ -38,6 +38,23 @@ test("configs are read from an R2 bucket that is bound as CONFIGS", async (t) =>
   await eventually("generation 5 answers", async () => (await ask(worker.url, client_key)).generation === 5);
 });
 
+test("a bucket that hangs is given up like any other store", async (t) => {
+  const { environment, client_key } = publish(scratch(t), 1);
+  let n_patched = 0;
+  const patch = (path, text) =>
+    path === "io.js"
+      ? text.replace("await bucket.get(key)", () => {
+          n_patched++;
+          return "await new Promise(() => {})";
+        })
+      : text;
+  const worker = await startWorker(t, { bucket: true, patch, SORTITION_ENVIRONMENT: environment });
+  assert.equal(n_patched, 1);
+  const { decisions } = await ask(worker.url, client_key);
+  assert.equal(decisions.checkout.reason, "not_found");
+  assert.match((await readyz(worker.url)).environments[0].last_error, /the bucket took more than/);
+});
+
 test("without any config the defaults are answered, and service begins when the store comes up", async (t) => {
   const store = scratch(t);
   const { environment, client_key } = publish(store, 1);

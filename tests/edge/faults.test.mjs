@@ -226,6 +226,51 @@ for (const [name, start] of Object.entries(SHELLS)) {
     });
   });
 
+  test(`${name}: nothing can be loaded: every well-formed request gets its defaults, also when more environments are asked for than are remembered`, async (t) => {
+    const world = await makeWorld(t, KEY);
+    world.publish();
+    // Slow, so that loads of many environments are under way at once and push each other out.
+    world.store.next = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return [500, "down"];
+    };
+    const edge = await start(t, world);
+    const ofrep = `${edge.url}/ofrep/v1/evaluate/flags`;
+    const ask = async (environment, n) => {
+      const key = `sk_client_${environment}_secret`;
+      const [path, body] = [
+        ["/v1/evaluate", { units: { user_id: "u-1" }, keys: ["checkout"] }],
+        ["/ofrep/v1/evaluate/flags/checkout", { context: { targetingKey: "u-1" } }],
+        ["/ofrep/v1/evaluate/flags", { context: { targetingKey: "u-1" } }],
+      ][n % 3];
+      const answer = await post(edge.url + path, key, body);
+      const what = `${name}: ${path} of ${environment}`;
+      assert.equal(answer.headers.get("x-sortition-config"), "none", what);
+      const json = await answer.json();
+      if (n % 3 === 0) assert.deepEqual([answer.status, json.generation, json.decisions.checkout.reason], [200, null, "not_found"], what);
+      if (n % 3 === 1) assert.deepEqual([answer.status, json.key, json.errorCode, typeof json.errorDetails], [404, "checkout", "FLAG_NOT_FOUND", "string"], what);
+      if (n % 3 === 2) {
+        assert.deepEqual([answer.status, json.flags], [200, []], what);
+        assert.match(answer.headers.get("etag"), /^"[^"]+"$/, what);
+        assert.match(json.eventStreams[0].endpoint.requestUri, /since=0\./, what);
+      }
+    };
+    for (let n = 0; n < 3; n++) await ask(world.fixture.environment, n);
+    await Promise.all(Array.from({ length: 300 }, (_, n) => ask(`many-${n}`, n)));
+    const { client_key } = world.fixture;
+    for (const path of ["", "/checkout"]) {
+      const malformed = await post(ofrep + path, client_key, "{");
+      assert.deepEqual([malformed.status, (await malformed.json()).errorCode], [400, "PARSE_ERROR"]);
+      assert.equal((await fetch(ofrep + path, { method: "POST", body: "{}" })).status, 401, "no key at all");
+    }
+    const ready = await readyz(edge.url);
+    assert.deepEqual([ready.status, ready.panics], ["no_config", 0], "and no instance was given up for it");
+    delete world.store.next;
+    const began = performance.now();
+    await eventually("the store's config answers", async () => (await askAll(edge, world.fixture)).standing === "current", PATIENCE_MS);
+    say(t, edge, "normal again", began);
+  });
+
   test(`${name}: a config that is refused again and again takes no memory, and neither do the answers meanwhile`, async (t) => {
     const world = await makeWorld(t, KEY);
     world.publish();

@@ -27,7 +27,7 @@ use std::io::Write;
 use edge_worker::exposures::Delivery;
 use edge_worker::frame;
 use edge_worker::freshness::{FRESHEN_MS, STEP_MS, Wanted};
-use edge_worker::request::Request;
+use edge_worker::request::{MAX_WAITS, Patience, Request};
 use edge_worker::response::Answer;
 use edge_worker::service::{Outcome, Service, ServiceConfig};
 use generate::{Asked, Generator};
@@ -76,7 +76,7 @@ fn main() -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// As the shim asks: what is missing is loaded, three times at most, and news is looked for once.
+/// As the shim asks: what is missing is loaded and news is looked for, a few times at most.
 fn answer(
     service: &Service,
     store: &mut Store,
@@ -85,7 +85,7 @@ fn answer(
 ) -> Vec<u8> {
     let now_ms = asked.now_ms;
     let mut request = Request::from_lines(&asked.head, &asked.body, asked.is_too_large, now_ms);
-    for _ in 0..4 {
+    for _ in 0..MAX_WAITS {
         let outcome = service.handle(&request);
         match &outcome {
             Outcome::Load(environment) => store.load(environment, now_ms),
@@ -95,7 +95,7 @@ fn answer(
             }
             Outcome::Freshen(wanted) => {
                 freshen(store, wanted, now_ms);
-                request.has_freshened = true;
+                request.patience = Patience::Loads;
             }
             Outcome::Answer(answer) => {
                 generator.learn(answer);
@@ -106,6 +106,7 @@ fn answer(
             }
         }
     }
+    request.patience = Patience::None;
     let outcome = service.handle(&request);
     frame::outcome(service, &outcome, now_ms)
 }

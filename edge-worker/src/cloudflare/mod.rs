@@ -25,8 +25,9 @@ use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::{Date, Env};
 
 use crate::archive::Wanted;
+use crate::fail_open;
 use crate::frame;
-use crate::request::Request;
+use crate::request::{Patience, Request};
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
 use crate::standing::Source;
@@ -73,19 +74,14 @@ fn milliseconds(now_ms: f64) -> i64 {
     now_ms as i64
 }
 
-/// Answers a request from memory. `head` is method, path, query and the headers of [`Headers::NAMES`], one a line.
+/// Answers a request from memory. `head` is method, path, query and the headers of [`Headers::NAMES`], one a line; `patience` is the number of a
+/// [`Patience`].
 #[wasm_bindgen]
-pub fn answer(
-    head: &str,
-    body: &[u8],
-    body_too_large: bool,
-    has_freshened: bool,
-    now_ms: f64,
-) -> Vec<u8> {
+pub fn answer(head: &str, body: &[u8], body_too_large: bool, patience: u8, now_ms: f64) -> Vec<u8> {
     let Some(isolate) = isolate() else { return not_started() };
     let now_ms = milliseconds(now_ms);
-    let request =
-        Request { has_freshened, ..Request::from_lines(head, body, body_too_large, now_ms) };
+    let patience = Patience::from_number(patience);
+    let request = Request { patience, ..Request::from_lines(head, body, body_too_large, now_ms) };
     frame::outcome(&isolate.service, &isolate.service.handle(&request), now_ms)
 }
 
@@ -151,21 +147,20 @@ pub fn copy(environment: &str) -> Vec<u8> {
 #[wasm_bindgen]
 pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
     let Some(isolate) = isolate() else { return not_started() };
-    let answer: Answer =
-        match isolate.service.handle(&Request::from_lines(&head, &body, false, now_ms())) {
-            Outcome::Forward(forward) => {
-                forward.answer(collector::forward(&isolate, &env, &forward, &body).await)
-            }
-            Outcome::Answer(answer) => answer,
-            Outcome::Load(_)
-            | Outcome::LoadClientForm(_)
-            | Outcome::LoadArchived(_)
-            | Outcome::Freshen(_)
-            | Outcome::Stream(_) => {
-                Problem::new(503, "no_config", "the environment was forgotten; send this again")
-                    .into()
-            }
-        };
+    let request = Request::from_lines(&head, &body, false, now_ms());
+    let request = Request { patience: Patience::None, ..request };
+    let answer: Answer = match isolate.service.handle(&request) {
+        Outcome::Forward(forward) => {
+            forward.answer(collector::forward(&isolate, &env, &forward, &body).await)
+        }
+        Outcome::Answer(answer) => answer,
+        // Never of a request that is to be forwarded, and without patience.
+        Outcome::Load(_)
+        | Outcome::LoadClientForm(_)
+        | Outcome::LoadArchived(_)
+        | Outcome::Freshen(_)
+        | Outcome::Stream(_) => fail_open::answer(request.path, request.headers.origin),
+    };
     frame::answer(&answer, isolate.service.has_background_work(now_ms()))
 }
 

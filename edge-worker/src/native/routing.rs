@@ -124,8 +124,14 @@ async fn decide(edge: &Edge, parts: &Parts) -> Result<Box<Plan>, Answer> {
             Routed::Elsewhere => break,
         }
     }
-    let detail = "the environment could not be loaded; send this again";
-    Err(Problem::new(503, "no_config", detail).into())
+    // The environment was forgotten as soon as it was loaded, because very many are asked for at once: as if there were no config.
+    match edge.service.pass_on(&head) {
+        Routed::Fetch(plan) => Ok(plan),
+        Routed::Answer(answer) => Err(answer),
+        Routed::Load(_) | Routed::Elsewhere => {
+            Err(Problem::new(404, "unknown_path", "the edge has no such path").into())
+        }
+    }
 }
 
 fn lines(headers: &HeaderMap) -> Vec<(&str, &str)> {

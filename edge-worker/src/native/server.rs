@@ -24,7 +24,7 @@ use super::stream::{self, Bell};
 use crate::environments::Environment;
 use crate::fail_open;
 use crate::freshness::{self, FRESHEN_MS};
-use crate::request::{Headers, MAX_EVENTS_BODY_BYTES, Request};
+use crate::request::{Headers, MAX_EVENTS_BODY_BYTES, MAX_WAITS, Patience, Request};
 use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
 use crate::standing::Standing;
@@ -303,14 +303,15 @@ async fn decide(edge: &Arc<Edge>, parts: &Parts, body: Vec<u8>, body_too_large: 
         body: &body,
         body_too_large,
         now_ms: now_ms(),
-        has_freshened: false,
+        patience: Patience::Full,
     };
     if let Some(on_request) = edge.on_request {
         on_request(request.path, request.query);
     }
-    // A request waits for at most three loads: of the environment that its key names, of the default one, and of a client form; and for
-    // news.
-    for _ in 0..5 {
+    for n_waits in 0..=MAX_WAITS {
+        if n_waits == MAX_WAITS {
+            request.patience = Patience::None;
+        }
         match edge.service.handle(&request) {
             Outcome::Answer(answer) => return Decided::Answer(answer),
             Outcome::Stream(opened) => return Decided::Stream(*opened),
@@ -321,7 +322,7 @@ async fn decide(edge: &Arc<Edge>, parts: &Parts, body: Vec<u8>, body_too_large: 
             Outcome::Load(environment) => edge.load(&environment).await,
             Outcome::Freshen(wanted) => {
                 edge.freshen(wanted).await;
-                request.has_freshened = true;
+                request.patience = request.patience.min(Patience::Loads);
             }
             Outcome::LoadClientForm(environment) => {
                 edge.source.load_client_form(&environment).await;
@@ -332,8 +333,8 @@ async fn decide(edge: &Arc<Edge>, parts: &Parts, body: Vec<u8>, body_too_large: 
             }
         }
     }
-    let detail = "the environment could not be loaded; send this again";
-    Decided::Answer(Problem::new(503, "no_config", detail).into())
+    // Without patience nothing is waited for; if it were, callers would have their defaults.
+    Decided::Answer(fail_open::answer(request.path, request.headers.origin))
 }
 
 /// The body, and whether it was too large to be kept; `None` when the client broke off. What comes after the limit is read and dropped,

@@ -16,6 +16,7 @@ use crate::auth::{Held, Refused};
 use crate::environments::Environment;
 use crate::exposures::Decided;
 use crate::identity::{ANONYMOUS_UNIT, Jar, sticky_experiments};
+use crate::request::Patience;
 use crate::response::{Answer, Problem, push_json_string};
 use crate::service::Service;
 
@@ -125,7 +126,7 @@ fn route(service: &Service, head: &Head<'_>, host: &str, entry: &Host) -> Result
     let Some(path) = RequestPath::parse(head.path) else {
         return Err(Problem::new(400, "invalid_path", "the path is too long or malformed"));
     };
-    let environment = match service.environment(&entry.environment, head.now_ms) {
+    let environment = match service.environment(&entry.environment, head.now_ms, Patience::Loads) {
         Ok(environment) => environment,
         Err(Refused::Untried(environment)) => return Ok(Routed::Load(environment)),
         Err(_) => return Ok(Routed::Elsewhere),

@@ -20,13 +20,14 @@ export function signingKey(byte) {
   };
 }
 
-// A server whose answers can be replaced: `control.next(request, body)` gives `[status, body]`, `"reset"`, `"hang"`, or nothing for the usual.
+// A server whose answers can be replaced: `control.next(request, body)` gives `[status, body]`, `"reset"`, `"hang"`, or nothing for the usual, or a
+// promise of them.
 async function serve(t, control, usual) {
   const server = createServer(async (request, response) => {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
-    const answer = control.next?.(request, body) ?? usual(request, body);
+    const answer = (await control.next?.(request, body)) ?? usual(request, body);
     if (answer === "reset") return request.socket.destroy();
     if (answer === "hang") return;
     const [status, content = "", headers = {}] = answer;

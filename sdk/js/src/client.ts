@@ -5,9 +5,15 @@ import { Edge, later } from "./edge.js";
 import { ExposureQueue } from "./exposures.js";
 import { RemoteDecisions } from "./remote.js";
 import type { Remote } from "./remote.js";
+import { ConfigStream } from "./stream.js";
+import type { News } from "./stream.js";
 import type { ClientOptions, Context, Decision } from "./types.js";
 
 const DEFAULT_REFRESH_INTERVAL_MS = 30_000;
+/** Looks for a newer config of which one is made while a stream is open: connections can die without anybody being told. */
+const LOOKS_SPARED = 10;
+/** Milliseconds before each look for a config that a stream has told of: the instance of the edge that is asked may still be fetching it. */
+const FOLLOW_MS = [0, 100, 200, 400, 800, 1600, 3200];
 
 interface LocalDecision {
   readonly variant: string | null;
@@ -24,24 +30,36 @@ export class Client {
   readonly #config: Config;
   readonly #remote: RemoteDecisions;
   readonly #refreshIntervalMs: number;
+  readonly #stream: ConfigStream | undefined;
   /** Contexts of local decisions, for their exposure. */
   readonly #contexts = new WeakMap<Decision, string>();
   readonly #exposed = new WeakSet<Decision>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #n_spared = 0;
+  #news: News | undefined;
+  #isFollowing = false;
   #isClosed = false;
 
   /** Use `createClient`, which also loads the evaluator and the first config. */
   constructor(options: ClientOptions) {
     this.#edge = new Edge(options);
-    this.#config = new Config(this.#edge, options.bundleUrl ?? "/v1/config-bundle");
+    this.#config = new Config(this.#edge, options.bundleUrl ?? "/v1/config-bundle", options.onConfig);
     this.#remote = new RemoteDecisions(this.#edge, options.cookie ?? false);
     this.exposures = new ExposureQueue(options, this.#edge);
     this.#refreshIntervalMs = options.refreshIntervalMs ?? DEFAULT_REFRESH_INTERVAL_MS;
+    if (options.stream ?? this.#refreshIntervalMs > 0) {
+      this.#stream = new ConfigStream(this.#edge, (news) => this.#hear(news));
+    }
   }
 
   /** Generation of the config in use; `null` before the first. */
   get generation(): number | null {
     return this.#config.generation;
+  }
+
+  /** Whether a stream is open, so that a newer config arrives within a second. */
+  get isStreaming(): boolean {
+    return this.#stream?.isOpen ?? false;
   }
 
   /** Loads the evaluator and the first config. Without either, all keys are asked of the edge. */
@@ -54,6 +72,7 @@ export class Client {
       return;
     }
     this.#schedule();
+    if (!this.#isClosed) this.#stream?.open();
   }
 
   /** Looks for a newer config now; answers whether one was taken. */
@@ -101,19 +120,49 @@ export class Client {
     }
   }
 
-  /** Sends what waits and stops refreshing. */
+  /** Sends what waits, ends the stream and stops refreshing. */
   async close(): Promise<void> {
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    this.#stream?.close();
     await this.exposures.close();
-    this.#config.free();
+    this.#config.close();
+  }
+
+  #hear(news: News): void {
+    this.#news = news;
+    if (this.#isFollowing) return;
+    this.#isFollowing = true;
+    void this.#follow().finally(() => {
+      this.#isFollowing = false;
+    });
+  }
+
+  /** Whether the stream has told of a newer config than the one in use. */
+  get #isBehind(): boolean {
+    return this.#news !== undefined && this.#news.generation > (this.generation ?? 0);
+  }
+
+  /** Fetches what the stream has told of. What cannot be had in a few seconds is found by a later look. */
+  async #follow(): Promise<void> {
+    for (const delay of FOLLOW_MS) {
+      await new Promise<void>((resolve) => later(resolve, delay));
+      if (this.#isClosed || !this.#isBehind) return;
+      await this.#config.refresh(this.#news?.edition);
+    }
   }
 
   #schedule(): void {
     if (this.#refreshIntervalMs <= 0 || this.#isClosed) return;
     // A little earlier or later each time, so that a thousand pages do not ask at once.
     const delay = this.#refreshIntervalMs * (0.9 + Math.random() * 0.2);
-    this.#timer = later(() => void this.#config.refresh().then(() => this.#schedule()), delay);
+    this.#timer = later(() => void this.#look().then(() => this.#schedule()), delay);
+  }
+
+  async #look(): Promise<void> {
+    if (this.isStreaming && !this.#isBehind && ++this.#n_spared < LOOKS_SPARED) return;
+    this.#n_spared = 0;
+    await this.#config.refresh();
   }
 
   #evaluateLocal(key: string, context: string): Decision | undefined {

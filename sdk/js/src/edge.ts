@@ -8,9 +8,12 @@ const DEFAULT_TIMEOUT_MS = 5000;
 export class Edge {
   readonly url: string;
   readonly sdkKey: string;
+  /** Milliseconds that one request may take. */
+  readonly timeoutMs: number;
   readonly #options: EdgeOptions;
 
   constructor(options: EdgeOptions) {
+    this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.url = options.edge.replace(/\/+$/, "");
     this.sdkKey = options.sdkKey;
     this.#options = options;
@@ -18,12 +21,20 @@ export class Edge {
 
   /** Sends a request; `url` is absolute, or a path of the edge. */
   send(url: string, init: RequestInit): Promise<Response> {
+    return this.#send(url, { ...init, signal: AbortSignal.timeout(this.timeoutMs) });
+  }
+
+  /** Opens an answer that has no end, on a path of the edge. */
+  open(path: string, headers: Record<string, string>, signal: AbortSignal): Promise<Response> {
+    return this.#send(path, { method: "GET", headers, signal });
+  }
+
+  #send(url: string, init: RequestInit): Promise<Response> {
     const headers = new Headers(init.headers);
     headers.set("authorization", `Bearer ${this.sdkKey}`);
-    const signal = AbortSignal.timeout(this.#options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     // Looked up at every call, so that a page may replace it; called without `this`, as browsers ask for.
     const send = this.#options.fetch ?? ((url: string, init: RequestInit) => fetch(url, init));
-    return send(url.startsWith("/") ? this.url + url : url, { ...init, headers, signal });
+    return send(url.startsWith("/") ? this.url + url : url, { ...init, headers });
   }
 
   /** Reports what went wrong. What the listener throws is not passed on. */

@@ -55,8 +55,14 @@ export interface ExposureOptions extends EdgeOptions {
 export interface ClientOptions extends ExposureOptions {
   /** URL of the client form; `{edge}/v1/config-bundle` by default. */
   readonly bundleUrl?: string;
-  /** Milliseconds between two looks for a newer config; 30 000 by default, 0 for none. */
+  /**
+   * Milliseconds between two looks for a newer config; 30 000 by default, 0 for none. While a stream is open only every tenth look is made.
+   */
   readonly refreshIntervalMs?: number;
+  /** Whether a stream of the edge is kept open, which tells of a newer config at once; true unless `refreshIntervalMs` is 0. */
+  readonly stream?: boolean;
+  /** Told of the generation of every config that is taken, the first included. */
+  readonly onConfig?: (generation: number) => void;
   /** Whether the edge keeps the visitor's id and sticky variants in its cookie; the edge must be of the page's own site. */
   readonly cookie?: boolean;
   /** The evaluator, where it is not to be loaded from beside the package: compiled, or its bytes. */

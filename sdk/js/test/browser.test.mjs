@@ -7,7 +7,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, normalize } from "node:path";
 import { test } from "node:test";
-import { eventually, exposures, publish, ROOT, serve, startEdge } from "./support.mjs";
+import { eventually, exposures, publish, readyz, ROOT, serve, startEdge } from "./support.mjs";
 
 const { chromium } = createRequire(join(ROOT, "dashboard/package.json"))("playwright-core");
 const FOLDER = join(ROOT, "sdk/js");
@@ -94,6 +94,45 @@ test("a page decides by itself, asks the edge for the rest, and takes a newer co
     page.evaluate(async () => (await window.sortition.refresh()) && window.sortition.generation === 2),
   );
   assert.deepEqual(errors, []);
+});
+
+test("a page hears of a newer config by EventSource, and polls where there is no stream", async (t) => {
+  const open = async (settings, refreshIntervalMs) => {
+    const edge = await startEdge(t, 1, settings);
+    const { page } = await openPage(t);
+    await page.evaluate(
+      async (options) => {
+        const { createClient } = await import("@sortition/client");
+        window.errors = [];
+        window.generations = [];
+        window.sortition = await createClient({
+          ...options,
+          onError: (error) => window.errors.push(error.message),
+          onConfig: (generation) => window.generations.push(generation),
+        });
+      },
+      { edge: edge.url, sdkKey: edge.keys.client_key, refreshIntervalMs },
+    );
+    return { edge, page };
+  };
+  const isStreaming = (page) => page.evaluate(() => window.sortition.isStreaming);
+  const generations = (page) => page.evaluate(() => window.generations);
+
+  const { edge, page } = await open({ SORTITION_STREAM_REFRESH_INTERVAL_MS: "100" }, 3_600_000);
+  await eventually("the stream stands", () => isStreaming(page));
+  publish(edge.store, 2);
+  await eventually("generation 2", async () => (await generations(page)).includes(2));
+  assert.deepEqual(await generations(page), [1, 2]);
+  assert.deepEqual(await page.evaluate(() => window.errors), []);
+  await page.evaluate(() => window.sortition.close());
+  assert.equal(await isStreaming(page), false);
+  await eventually("the edge's place is free", async () => (await readyz(edge.url)).streams.open === 0);
+
+  const refused = await open({ SORTITION_MAX_STREAMS: "0" }, 200);
+  publish(refused.edge.store, 2);
+  await eventually("generation 2, polled", async () => (await generations(refused.page)).includes(2));
+  assert.equal(await isStreaming(refused.page), false);
+  assert.match((await refused.page.evaluate(() => window.errors)).join(), /stream/);
 });
 
 const OPEN_FEATURE = async ({ edge, sdkKey, flushIntervalMs }) => {

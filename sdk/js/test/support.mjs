@@ -4,7 +4,8 @@ import { publish, scratch, serveStore, startCollector, startWorker } from "../..
 
 export * from "../../../tests/edge/harness.mjs";
 
-export async function startEdge(t, generation = 1) {
+// `settings` are more variables of the Worker.
+export async function startEdge(t, generation = 1, settings = {}) {
   const store = scratch(t);
   const keys = publish(store, generation);
   const faults = {};
@@ -15,6 +16,7 @@ export async function startEdge(t, generation = 1) {
     SORTITION_LIST_SECRET: keys.list_secret,
     SORTITION_CONFIG_URL: await serveStore(t, store, faults),
     SORTITION_COLLECTOR_URL: collector.url,
+    ...settings,
   });
   return { url: worker.url, store, keys, faults, answers, collector };
 }

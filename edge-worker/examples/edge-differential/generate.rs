@@ -193,7 +193,15 @@ impl Generator {
                 let method = if is_post { "POST" } else { "GET" };
                 (method, format!("/v1/units/{id}/assignments"), query.join("&"), body)
             }
-            60..68 => ("GET", "/v1/config-bundle".to_owned(), nothing(), nothing()),
+            60..68 => {
+                let has_heard = self.random.one_in(3);
+                let query = if has_heard {
+                    format!("flagConfigEtag={}.0", self.random.below(45))
+                } else {
+                    nothing()
+                };
+                ("GET", "/v1/config-bundle".to_owned(), query, nothing())
+            }
             68..82 => {
                 let path = self.random.pick(&[
                     "/v1/exposures",

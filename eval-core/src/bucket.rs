@@ -105,6 +105,8 @@ impl SaltState {
     /// The full 32-bit hash of `salt + ":" + unit`.
     #[inline(always)]
     pub fn hash(self, unit: &str) -> u32 {
+        #[cfg(test)]
+        hashed::note(self);
         let unit = unit.as_bytes();
         if self.is_aligned() {
             return absorb_all(self.h, unit, usize::from(self.len()).wrapping_add(unit.len()));
@@ -142,6 +144,8 @@ impl SaltState {
         if !self.is_aligned() {
             return self.bucket(unit.text);
         }
+        #[cfg(test)]
+        hashed::note(self);
         let mut h = self.h;
         for &k in unit.blocks() {
             h = absorb(h, k);
@@ -191,6 +195,24 @@ impl<'r> PreparedUnit<'r> {
     #[inline]
     fn blocks(&self) -> &[u32] {
         self.mixed.get(..self.n_blocks).unwrap_or_default()
+    }
+}
+
+/// What was hashed, for tests that hold an evaluation to a number of hashes.
+#[cfg(test)]
+pub(crate) mod hashed {
+    use super::SaltState;
+    use std::cell::RefCell;
+
+    thread_local!(static SALTS: RefCell<Vec<SaltState>> = const { RefCell::new(Vec::new()) });
+
+    pub(super) fn note(salt: SaltState) {
+        SALTS.with_borrow_mut(|salts| salts.push(salt));
+    }
+
+    /// The salts under which this thread has hashed units since it was last asked, in order.
+    pub(crate) fn take() -> Vec<SaltState> {
+        SALTS.take()
     }
 }
 

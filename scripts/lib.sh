@@ -158,6 +158,11 @@ build_dashboard() {
     step "dashboard" npm --prefix dashboard run --silent build
 }
 
+# The load generator of the edge's benchmarks, `target/edge-load/release/edge-load`.
+build_edge_load() {
+    step "load generator" cargo build --quiet --release --locked --manifest-path edge-worker/bench/load/Cargo.toml --target-dir target/edge-load
+}
+
 # What every cargo command of the tests selects: the whole workspace with the dashboard in the binary, so that each
 # dependency is compiled once, with one set of features.
 WORKSPACE=(--workspace --locked --features sortition/embed-ui)

@@ -27,6 +27,8 @@ use crate::stream::{Edition, push_event_streams};
 const TARGETING_UNIT: &str = "user_id";
 /// Where a client posts the `exposure_token` of a flag that it shows. OFREP has no word for that yet.
 const EXPOSURE_ENDPOINT: &str = "/v1/exposures";
+/// Bytes of one flag in an answer, about.
+const FLAG_BYTES: usize = 256;
 
 #[derive(Deserialize)]
 struct Body<'r> {
@@ -58,8 +60,8 @@ pub(crate) fn evaluate_flag(
         return error(404, "FLAG_NOT_FOUND", "no flag has this key", Some(key));
     }
     Decided::new(held, &context, request.now_ms).log(service, access.key, &decision);
-    let mut body = Vec::with_capacity(256);
-    push_success(&mut body, &decision, held.config.generation(), None);
+    let mut body = Vec::with_capacity(FLAG_BYTES);
+    push_success(&mut body, &decision, &end_of_flag(held.config.generation()), None);
     let answer = Answer::json(200, body);
     match &mut visitor {
         Some(visitor) => {
@@ -107,7 +109,9 @@ fn all_flags(
     let config = held.config.config();
     let list_key = held.environment.list_key(service.config(), config);
     let generation = held.config.generation();
-    let mut body = Vec::with_capacity(4096);
+    let end_of_flag = end_of_flag(generation);
+    // Asked for once: an answer that grows as it is written is copied several times.
+    let mut body = Vec::with_capacity(FLAG_BYTES * config.n_keys().saturating_add(1));
     body.extend_from_slice(br#"{"flags":["#);
     let mut at = 0;
     // What the client does not show must not count as seen, so it confirms what it does show.
@@ -117,7 +121,7 @@ fn all_flags(
         |decision| {
             separate(&mut body, at);
             let token = token_key.and_then(|key| decided.token(key, decision));
-            push_success(&mut body, decision, generation, token.as_deref());
+            push_success(&mut body, decision, &end_of_flag, token.as_deref());
             if let Some(visitor) = &mut visitor {
                 visitor.remember(decision);
             }
@@ -189,11 +193,17 @@ pub(crate) fn error(status: u16, code: &str, details: &str, key: Option<&str>) -
     Answer::json(status, body)
 }
 
-fn push_success(body: &mut Vec<u8>, decision: &Decision<'_>, generation: u64, token: Option<&str>) {
+/// What every flag of an answer ends in.
+fn end_of_flag(generation: u64) -> String {
+    format!(r#","generation":{generation}}}}}"#)
+}
+
+fn push_success(body: &mut Vec<u8>, decision: &Decision<'_>, end: &str, token: Option<&str>) {
+    let reason = decision.reason();
     body.extend_from_slice(br#"{"key":"#);
     push_json_string(body, decision.key());
     body.extend_from_slice(br#","reason":""#);
-    body.extend_from_slice(decision.reason().open_feature().as_bytes());
+    body.extend_from_slice(reason.open_feature().as_bytes());
     body.extend_from_slice(br#"","variant":"#);
     push_json_string(body, decision.variant().unwrap_or(""));
     if let Some(value) = decision.value_bytes().filter(|value| *value != b"null") {
@@ -201,7 +211,7 @@ fn push_success(body: &mut Vec<u8>, decision: &Decision<'_>, generation: u64, to
         body.extend_from_slice(value);
     }
     body.extend_from_slice(br#","metadata":{"reason":""#);
-    body.extend_from_slice(decision.reason().as_str().as_bytes());
+    body.extend_from_slice(reason.as_str().as_bytes());
     body.extend_from_slice(if decision.enrolled() {
         br#"","enrolled":true"#
     } else {
@@ -215,7 +225,7 @@ fn push_success(body: &mut Vec<u8>, decision: &Decision<'_>, generation: u64, to
         body.extend_from_slice(br#","exposure_token":"#);
         push_json_string(body, token);
     }
-    body.extend_from_slice(format!(r#","generation":{generation}}}}}"#).as_bytes());
+    body.extend_from_slice(end.as_bytes());
 }
 
 /// Reads the context. `targetingKey` is the user; an attribute named like a unit type of the config is that unit, too.

@@ -121,6 +121,9 @@ export async function compare(count, seed, profile = "target/debug") {
   const env = {};
   const RealDate = globalThis.Date;
   globalThis.Date = FixedDate;
+  // What the Worker logs of the faults that the requests bring about is expected.
+  const logged = { error: console.error, warn: console.warn };
+  console.error = console.warn = () => {};
   const native = spawn(join(ROOT, profile, "examples/edge-differential"), [String(seed), String(count)], { stdio: ["ignore", "pipe", "inherit"] });
   const seen = { requests: 0, bytes: 0, loads: 0, freshened: 0, posts: 0, statuses: {} };
   try {
@@ -172,6 +175,7 @@ export async function compare(count, seed, profile = "target/debug") {
     }
   } finally {
     globalThis.Date = RealDate;
+    Object.assign(console, logged);
     native.kill();
   }
   return seen;

@@ -4,6 +4,8 @@
 //! edge-fixture publish <store folder> <generation> [routes]   writes the blob and points latest.json at it; `routes` is a file with a
 //!                                                             JSON list of routes
 //! edge-fixture publish-odd <store folder> <generation> <oddity>   the same, with something odd in a blob that is in order
+//! edge-fixture publish-many <store folder> <generation> <experiments> <flags>   the same, with so many experiments and flags
+//! edge-fixture generations <experiments> <count>                  writes so many generations to standard output, see [`generations`]
 //! edge-fixture serve-faulty                                       serves the native edge with metrics and logs, settings from the environment
 //! edge-fixture serve <store folder>                           serves the native edge on a free port, printed as one line of JSON
 //! ```
@@ -13,13 +15,16 @@
 
 mod client_form;
 mod faulty;
+mod many;
 mod source;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use edge_worker::routing::{Hosts, RoutingConfig};
+use eval_core::blob;
 use eval_core::route::RouteSource;
 use eval_core::source::ConfigSource;
 use tokio::net::TcpListener;
@@ -39,6 +44,13 @@ async fn main() -> anyhow::Result<()> {
         ["publish-odd", store, generation, oddity] => {
             faulty::publish(Path::new(store), generation.parse()?, oddity)
         }
+        ["publish-many", store, generation, n_experiments, n_flags] => {
+            let source = many::source(n_experiments.parse()?, n_flags.parse()?);
+            publish_source(Path::new(store), generation.parse()?, &source)
+        }
+        ["generations", n_experiments, count] => {
+            generations(n_experiments.parse()?, count.parse()?)
+        }
         ["serve", store] => serve(store).await,
         ["serve-faulty"] => faulty::serve().await,
         _ => anyhow::bail!(
@@ -48,13 +60,37 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn publish(store: &Path, generation: u64, routes: Vec<RouteSource>) -> anyhow::Result<()> {
+    publish_source(store, generation, &ConfigSource { routes, ..source::source(generation) })
+}
+
+fn publish_source(store: &Path, generation: u64, source: &ConfigSource) -> anyhow::Result<()> {
     let created_at_ms = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?;
-    let source = ConfigSource { routes, ..source::source(generation) };
-    let form = client_form::encode(&source, generation, created_at_ms)?;
+    let form = client_form::encode(source, generation, created_at_ms)?;
     let form_path = store.join(source::pointer(generation).1).with_extension("client.bin");
     std::fs::create_dir_all(form_path.parent().context("the object lies in a folder")?)?;
     std::fs::write(form_path, form)?;
-    write(store, generation, &source::encode(&source, generation, created_at_ms)?)
+    write(store, generation, &source::encode(source, generation, created_at_ms)?)
+}
+
+/// Writes the bodies of two configs of different sizes, each after its length (4 bytes, little endian), and then the headers of the
+/// generations from 1 on: of the first body where the number is odd, of the second where it is even. The body follows a header to make a blob.
+fn generations(n_experiments: usize, count: u64) -> anyhow::Result<()> {
+    let body = |n_experiments| -> anyhow::Result<Vec<u8>> {
+        let blob = source::encode(&many::source(n_experiments, 0), 1, 0)?;
+        Ok(blob.get(blob::HEADER_BYTES..).context("a blob has a header")?.to_vec())
+    };
+    let bodies = [body(n_experiments - n_experiments / 10)?, body(n_experiments)?];
+    let mut out = std::io::stdout().lock();
+    for body in &bodies {
+        out.write_all(&u32::try_from(body.len())?.to_le_bytes())?;
+        out.write_all(body)?;
+    }
+    for generation in 1..=count {
+        let body = &bodies[usize::from(generation % 2 == 0)];
+        let blob = blob::frame(blob::FORMAT_VERSION, source::ENVIRONMENT, generation, 0, body);
+        out.write_all(blob.get(..blob::HEADER_BYTES).context("a blob has a header")?)?;
+    }
+    Ok(())
 }
 
 /// Writes a blob and what names it, and says under which keys it can be asked for.

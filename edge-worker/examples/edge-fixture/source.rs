@@ -31,7 +31,7 @@ pub(crate) fn source(generation: u64) -> ConfigSource {
         domain_salt: "domaindomain234".to_owned(),
         requires_consent: false,
         list_key: Some(eval_core::fingerprint::list_key(&LIST_SECRET, ENVIRONMENT)),
-        sdk_keys: vec![sdk_key(SERVER_KEY, KeyKind::Server), sdk_key(CLIENT_KEY, KeyKind::Client)],
+        sdk_keys: sdk_keys(),
         server_only_attributes: vec!["plan".to_owned()],
         layers: vec![LayerSource {
             key: "checkout_layer".to_owned(),
@@ -160,8 +160,10 @@ pub(crate) fn source(generation: u64) -> ConfigSource {
     }
 }
 
-fn sdk_key(key: &str, kind: KeyKind) -> SdkKeySource {
-    SdkKeySource { sha256: Sha256::digest(key).into(), kind }
+/// [`SERVER_KEY`] and [`CLIENT_KEY`], as a config has them.
+pub(crate) fn sdk_keys() -> Vec<SdkKeySource> {
+    let hashed = |key, kind| SdkKeySource { sha256: Sha256::digest(key).into(), kind };
+    vec![hashed(SERVER_KEY, KeyKind::Server), hashed(CLIENT_KEY, KeyKind::Client)]
 }
 
 pub(crate) fn compare(attribute: &str, op: &str, value: Literal) -> Condition {
@@ -205,7 +207,7 @@ pub(crate) fn experiment(key: &str, unit_type: &str, status: ExperimentStatus) -
     }
 }
 
-fn flag(key: &str, variants: &[(&str, &str)]) -> FlagSource {
+pub(crate) fn flag(key: &str, variants: &[(&str, &str)]) -> FlagSource {
     FlagSource {
         key: key.to_owned(),
         salt: format!("{key}-flag"),

@@ -3,6 +3,7 @@
 mod collector;
 mod copies;
 mod guard;
+mod recorded;
 mod routing;
 mod server;
 mod settings;

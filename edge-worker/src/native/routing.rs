@@ -89,8 +89,7 @@ pub(super) async fn route(edge: &Edge, request: axum::extract::Request) -> Respo
     };
     let answer = routed.instrument(span.clone()).await;
     span::answered(&span, answer.status().as_u16());
-    metrics::counter!("edge_requests_total", "status" => answer.status().as_u16().to_string())
-        .increment(1);
+    edge.recorded.count(answer.status().as_u16());
     answer
 }
 

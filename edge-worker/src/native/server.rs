@@ -1,13 +1,14 @@
 //! The HTTP server: requests to the service and back, and the two things that run beside it.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
+use axum::handler::Handler as _;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use futures::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,7 @@ use tracing::Instrument as _;
 
 use super::collector::Collector;
 use super::guard;
+use super::recorded::Recorded;
 use super::routing::{self, Origins};
 use super::settings::Settings;
 use super::span;
@@ -44,6 +46,7 @@ pub(super) struct Edge {
     pub(super) origins: Origins,
     pub(super) on_request: Option<fn(&str, &str)>,
     pub(super) bell: Bell,
+    pub(super) recorded: Recorded,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -98,6 +101,7 @@ pub async fn serve(
         origins: Origins::new(settings.routing.origin_timeout_ms)?,
         on_request: settings.on_request,
         bell: Bell::new(),
+        recorded: Recorded::new(),
         shutdown: shutdown.clone(),
         collector: Collector {
             client,
@@ -115,7 +119,8 @@ pub async fn serve(
         spawn(&edge, &shutdown, "refreshing", move |edge, stop| refresh(edge, interval, stop));
     let flushing = spawn(&edge, &shutdown, "sending exposures", flush);
     let draining = spawn(&edge, &shutdown, "emptying the spool", drain);
-    let app = Router::new().fallback(answer).with_state(edge);
+    // No router: the service has its own routes, and this takes every request as it comes.
+    let app = answer.with_state(edge);
     let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
     axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned()).await?;
     shutdown.cancel();
@@ -248,14 +253,13 @@ async fn drain(edge: Arc<Edge>, shutdown: CancellationToken) {
 
 /// Answers a request; one that panics with the defaults.
 async fn answer(State(edge): State<Arc<Edge>>, request: axum::extract::Request) -> Response<Body> {
-    let path = request.uri().path().to_owned();
-    let origin = request.headers().get("origin").and_then(|origin| origin.to_str().ok());
-    let origin = origin.map(ToOwned::to_owned);
+    let uri = request.uri().clone();
+    let origin = request.headers().get(header::ORIGIN).cloned();
     let answered = guard::catch(&edge.service, "a request", try_answer(&edge, request)).await;
     answered.unwrap_or_else(|| {
-        let answer = fail_open::answer(&path, origin.as_deref());
-        let status = answer.status.to_string();
-        metrics::counter!("edge_requests_total", "status" => status).increment(1);
+        let origin = origin.as_ref().and_then(|origin| origin.to_str().ok());
+        let answer = fail_open::answer(uri.path(), origin);
+        edge.recorded.count(answer.status);
         response(answer)
     })
 }
@@ -264,7 +268,7 @@ async fn try_answer(edge: &Arc<Edge>, request: axum::extract::Request) -> Respon
     if routing::is_routed(&edge.service, &request) {
         let began = Instant::now();
         let response = routing::route(edge, request).await;
-        metrics::histogram!("edge_request_seconds").record(began.elapsed());
+        edge.recorded.time(began.elapsed());
         return response;
     }
     let (parts, body) = request.into_parts();
@@ -281,8 +285,8 @@ async fn try_answer(edge: &Arc<Edge>, request: axum::extract::Request) -> Respon
         Decided::Stream(opened) => opened.head.status,
     };
     span::answered(&span, status);
-    metrics::counter!("edge_requests_total", "status" => status.to_string()).increment(1);
-    metrics::histogram!("edge_request_seconds").record(began.elapsed());
+    edge.recorded.count(status);
+    edge.recorded.time(began.elapsed());
     match decided {
         Decided::Answer(answer) => response(answer),
         Decided::Stream(opened) => stream::answer(edge.clone(), opened),
@@ -354,9 +358,13 @@ async fn read(body: Body) -> Option<(Vec<u8>, bool)> {
     if size > MAX_EVENTS_BODY_BYTES { Some((Vec::new(), true)) } else { Some((bytes, false)) }
 }
 
+/// [`Headers::NAMES`], ready to be looked up.
+static NAMES: LazyLock<[HeaderName; Headers::NAMES.len()]> =
+    LazyLock::new(|| Headers::NAMES.map(HeaderName::from_static));
+
 fn headers(map: &HeaderMap) -> Headers<'_> {
     Headers::from_values(
-        Headers::NAMES.iter().map(|name| map.get(*name).and_then(|value| value.to_str().ok())),
+        NAMES.iter().map(|name| map.get(name).and_then(|value| value.to_str().ok())),
     )
 }
 
@@ -365,7 +373,11 @@ pub(super) fn response(answer: Answer) -> Response<Body> {
     *response.status_mut() =
         answer.status.try_into().unwrap_or(axum::http::StatusCode::BAD_GATEWAY);
     for (name, value) in answer.headers {
-        if let Ok(value) = HeaderValue::try_from(value.as_ref()) {
+        let value = match value {
+            Cow::Borrowed(text) => HeaderValue::from_str(text),
+            Cow::Owned(text) => HeaderValue::try_from(text),
+        };
+        if let Ok(value) = value {
             response.headers_mut().append(HeaderName::from_static(name), value);
         }
     }

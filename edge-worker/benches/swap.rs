@@ -5,6 +5,7 @@
 #[path = "../examples/edge-fixture/many.rs"]
 mod many;
 #[path = "../examples/edge-fixture/source.rs"]
+#[expect(dead_code, reason = "its own config is too small for this")]
 mod source;
 
 use std::cell::Cell;
@@ -12,7 +13,7 @@ use std::cell::Cell;
 use divan::Bencher;
 use ed25519_dalek::{Signer as _, SigningKey};
 use edge_worker::config::Pointer;
-use edge_worker::environments::{Candidate, Environment, Next};
+use edge_worker::environments::{Environment, Next};
 use edge_worker::service::{Service, ServiceConfig};
 use edge_worker::trust::PublicKeys;
 use eval_core::blob;

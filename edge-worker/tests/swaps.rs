@@ -3,6 +3,7 @@
 #[path = "../examples/edge-fixture/many.rs"]
 mod many;
 #[path = "../examples/edge-fixture/source.rs"]
+#[expect(dead_code, reason = "its own config is too small for this")]
 mod source;
 
 use edge_worker::environments::Next;

@@ -92,7 +92,7 @@ mod tests {
     /// Layers whose experiments own every bucket between them. Every third salt does not end on a block boundary.
     fn full_layers(n_layers: u16, per_layer: u16) -> ConfigSource {
         let salt = |kind: &str, n: u16| {
-            format!("{kind}{n:0>width$}", width = 14 + usize::from(n % 3 == 0))
+            format!("{kind}{n:0>width$}", width = 14 + usize::from(n.is_multiple_of(3)))
         };
         let mut source = ConfigSource { environment: "e".into(), ..ConfigSource::default() };
         for l in 0..n_layers {

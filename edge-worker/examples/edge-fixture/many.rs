@@ -16,7 +16,7 @@ const WORDS: [&str; 12] = [
     "billing", "tooltip", "layout",
 ];
 
-/// Numbers that are the same in every run (SplitMix64).
+/// Numbers that are the same in every run (`SplitMix64`).
 struct Numbers(u64);
 
 impl Numbers {

@@ -52,6 +52,18 @@ impl Api {
         accepted("POST", path, self.send(Method::POST, path, Some(body)).await?)
     }
 
+    /// POST of a text, whatever is answered.
+    pub(crate) async fn post_text(
+        &self,
+        path: &str,
+        media_type: &str,
+        text: String,
+    ) -> anyhow::Result<Answer> {
+        let request =
+            self.request(Method::POST, path).header("Content-Type", media_type).body(text);
+        answer(request).await.with_context(|| format!("{}{path}", self.base))
+    }
+
     /// POST of something that may be there already, which is as good (409).
     pub(crate) async fn ensure(&self, path: &str, body: &Value) -> anyhow::Result<()> {
         let answer = self.send(Method::POST, path, Some(body)).await?;
@@ -61,18 +73,21 @@ impl Api {
         accepted("POST", path, answer).map(drop)
     }
 
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.token)
+            .header("X-Project", &self.project)
+            .header("X-Environment", &self.environment)
+    }
+
     async fn send(
         &self,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
-        let mut request = self
-            .http
-            .request(method, format!("{}{path}", self.base))
-            .bearer_auth(&self.token)
-            .header("X-Project", &self.project)
-            .header("X-Environment", &self.environment);
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -14,6 +14,7 @@ mod prometheus;
 mod settings_file;
 mod shutdown;
 mod client;
+mod as_code;
 mod commands;
 mod dev;
 mod demo;

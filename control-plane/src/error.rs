@@ -57,10 +57,12 @@ impl Problems {
     }
 }
 
-/// A warning that must be acknowledged before an experiment starts.
+/// A warning that must be acknowledged before something is done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Warning {
-    /// `underpowered`, `no_baseline`, `short_duration`, `metric_not_flowing` or `overlapping_audience`.
+    /// At a start `underpowered`, `no_baseline`, `short_duration`, `metric_not_flowing` or `overlapping_audience`; when
+    /// enrolment is frozen `no_prior_assignments`; when it is decided to ship `no_results`, `horizon_not_reached` or
+    /// `srm_failed`.
     pub code: String,
     /// What is doubtful, with numbers.
     pub detail: String,

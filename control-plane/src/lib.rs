@@ -25,6 +25,7 @@ mod openapi;
 pub mod routes;
 mod ui;
 mod scheduler;
+pub mod webhooks;
 mod bootstrap;
 mod server;
 

@@ -1,8 +1,9 @@
 //! Every path of the control plane.
 
 use crate::api::{
-    api_tokens, audit, environments, events, experiments, flags, health, holdouts, layers, metrics,
-    projects, sdk_keys, segments, sessions, transitions, users,
+    api_tokens, audit, bundles, decisions, environments, events, experiments, flags, health,
+    holdouts, launch, layers, metrics, projects, schedules, sdk_keys, segments, sessions,
+    transitions, users, webhooks,
 };
 use crate::error::ApiError;
 use crate::http::{auth, idempotency, rate_limit, request_id};
@@ -68,8 +69,15 @@ fn with_token() -> OpenApiRouter<AppState> {
         .routes(routes!(transitions::start_experiment))
         .routes(routes!(transitions::pause_experiment))
         .routes(routes!(transitions::resume_experiment))
+        .routes(routes!(transitions::freeze_enrolment))
+        .routes(routes!(transitions::unfreeze_enrolment))
         .routes(routes!(transitions::complete_experiment))
+        .routes(routes!(transitions::ship_experiment))
         .routes(routes!(transitions::archive_experiment))
+        .routes(routes!(launch::validate_experiment))
+        .routes(routes!(experiments::clone_experiment))
+        .routes(routes!(decisions::decide_experiment, decisions::get_decision))
+        .routes(routes!(decisions::approve_decision))
         .routes(routes!(experiments::roll_back_experiment))
         .routes(routes!(experiments::list_experiment_history))
         .routes(routes!(flags::list_flags, flags::create_flag))
@@ -78,6 +86,19 @@ fn with_token() -> OpenApiRouter<AppState> {
         .routes(routes!(flags::archive_flag))
         .routes(routes!(flags::roll_back_flag))
         .routes(routes!(flags::list_flag_history))
+        .routes(routes!(schedules::list_schedules, schedules::create_schedule))
+        .routes(routes!(schedules::get_schedule))
+        .routes(routes!(schedules::cancel_schedule))
+        .routes(routes!(schedules::list_schedule_history))
+        .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
+        .routes(routes!(webhooks::get_webhook, webhooks::patch_webhook, webhooks::delete_webhook))
+        .routes(routes!(webhooks::list_webhook_history))
+        .routes(routes!(webhooks::rotate_webhook_secret))
+        .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(webhooks::list_deliveries))
+        .routes(routes!(webhooks::replay_delivery))
+        .routes(routes!(bundles::export_bundle))
+        .routes(routes!(bundles::import_bundle))
         .routes(routes!(results::get_results))
         .routes(routes!(results::post_reports))
         .routes(routes!(delivery::list_publishes))

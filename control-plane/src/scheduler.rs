@@ -1,14 +1,19 @@
-//! Starts experiments whose time has come and completes those whose time is over.
+//! Starts experiments whose time has come, completes those whose time is over, makes the steps of schedules, and takes
+//! expired SDK keys out of the configs.
 //!
-//! The edges follow the times by themselves; this keeps what people see, and what is planned for the
-//! analysis, in step. Any number of processes may run it: each move is made once, under its environment's lock.
+//! The edges follow an experiment's own times by themselves; this keeps what people see, and what is planned for the
+//! analysis, in step. One of the replicas does it, under a lease; and if two ever believed to have it, each move would
+//! still be made once, under its environment's lock.
 
 use crate::api::change::Change;
-use crate::definition::{ExperimentDefinition, LifecycleStatus};
+use crate::api::{schedules, sdk_keys};
+use crate::definition::{ExperimentDefinition, LifecycleStatus, ScheduleDefinition};
 use crate::error::ApiError;
 use crate::http::Caller;
 use crate::lifecycle::transition::{self, Transition};
 use crate::state::AppState;
+use crate::store::keys;
+use crate::store::leases::Lease;
 use crate::store::{Versioned, resource};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -18,26 +23,85 @@ use tokio_util::sync::CancellationToken;
 /// Author of the moves.
 const AUTHOR: &str = "scheduler";
 
-/// Looks for due experiments until `shutdown`.
+/// How long the others wait for a scheduler that is gone.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// Looks for what is due until `shutdown`.
 pub(crate) async fn run(state: AppState, shutdown: CancellationToken) {
-    let period = Duration::from_secs(state.settings.scheduler_interval_s.max(1));
+    let period = Duration::from_secs(state.settings.scheduler_interval_s);
+    if period.is_zero() {
+        return;
+    }
     let mut ticks = tokio::time::interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let lease_ms = i64::try_from(LEASE.max(period * 3).as_millis()).unwrap_or(i64::MAX);
+    let lease = Lease::new("scheduler", &state.replica, lease_ms);
     loop {
         tokio::select! {
-            () = shutdown.cancelled() => return,
+            () = shutdown.cancelled() => break,
             _ = ticks.tick() => {}
         }
-        if let Err(error) = move_due(&state, Timestamp::now()).await {
+        match lease.hold(&state.db).await {
+            Ok(true) => {}
+            Ok(false) => continue,
+            Err(error) => {
+                tracing::error!(%error, "cannot see who is the scheduler");
+                continue;
+            }
+        }
+        let now = Timestamp::now();
+        if let Err(error) = move_due(&state, now).await {
             tracing::error!(%error, "looking for due experiments failed");
         }
+        if let Err(error) = expire_keys(&state, now).await {
+            tracing::error!(%error, "looking for expired SDK keys failed");
+        }
+        if let Err(error) = make_due_steps(&state, now).await {
+            tracing::error!(%error, "looking for due steps failed");
+        }
     }
+    if let Err(error) = lease.release(&state.db).await {
+        tracing::warn!(%error, "the scheduler's lease was not given back");
+    }
+}
+
+/// Takes keys whose time is over out of the configs.
+async fn expire_keys(state: &AppState, now: Timestamp) -> Result<(), ApiError> {
+    let mut tx = state.db.read().await?;
+    let expired = keys::list_expired(&mut tx, now).await?;
+    drop(tx);
+    for (environment_id, id) in expired {
+        if let Err(error) = sdk_keys::expire(state, AUTHOR, &environment_id, &id, now).await {
+            tracing::error!(%error, key = id, "an SDK key did not expire");
+        }
+    }
+    Ok(())
+}
+
+/// Makes every step that is due at `now`, those of one schedule in order.
+async fn make_due_steps(state: &AppState, now: Timestamp) -> Result<(), ApiError> {
+    let mut tx = state.db.read().await?;
+    let due = resource::list_due::<ScheduleDefinition>(&mut tx, now).await?;
+    drop(tx);
+    for (environment_id, id) in due {
+        loop {
+            match schedules::make_step(state, AUTHOR, &environment_id, &id, now).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::error!(%error, schedule = id, "a due step was not made");
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Moves every experiment that is due at `now`; answers how many moved.
 pub(crate) async fn move_due(state: &AppState, now: Timestamp) -> Result<usize, ApiError> {
     let mut tx = state.db.read().await?;
-    let due = resource::list_due(&mut tx, now).await?;
+    let due = resource::list_due::<ExperimentDefinition>(&mut tx, now).await?;
     drop(tx);
     let mut n_moved = 0;
     for (environment_id, id) in due {
@@ -65,7 +129,7 @@ async fn move_one(
     let Some((transition, after)) = moved(&before, now)? else { return Ok(false) };
     let due = transition::due_at(&after.definition, &after.state);
     change.update(transition.past(), &before, after.definition, after.state).await?;
-    resource::set_due(&mut change.tx, id, due).await?;
+    resource::set_due::<ExperimentDefinition>(&mut change.tx, id, due).await?;
     change.commit().await?;
     Ok(true)
 }

@@ -1,4 +1,4 @@
-//! The running service: HTTP, publishing in the background, the scheduler.
+//! The running service: HTTP, publishing in the background, the scheduler, webhooks.
 
 use crate::bootstrap;
 use crate::publish;
@@ -7,6 +7,7 @@ use crate::scheduler;
 use crate::settings::Settings;
 use crate::state::AppState;
 use crate::store::Db;
+use crate::webhooks;
 use anyhow::Context;
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -44,6 +45,7 @@ pub async fn serve(
         publishing_ends.clone(),
     ));
     let scheduling = tokio::spawn(scheduler::run(state.clone(), shutdown.clone()));
+    let messaging = tokio::spawn(webhooks::run(state.clone(), shutdown.clone()));
     tracing::info!(address = %listener.local_addr()?, "control plane is listening");
     let serving = axum::serve(listener, routes::router(state))
         .with_graceful_shutdown(shutdown.clone().cancelled_owned())
@@ -59,6 +61,7 @@ pub async fn serve(
     // Also when serving ended by itself.
     shutdown.cancel();
     scheduling.await.context("the scheduler stopped")?;
+    messaging.await.context("the sender of webhooks stopped")?;
     publishing_ends.cancel();
     publishing.await.context("publishing stopped")?;
     db.close().await;

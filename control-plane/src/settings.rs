@@ -1,5 +1,6 @@
 //! Settings of the control plane.
 
+use crate::webhooks::network::Network;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// How a control plane runs. `Default` is the embedded installation: SQLite and a local folder.
@@ -20,8 +21,15 @@ pub struct Settings {
     pub signing_key: Option<[u8; 32]>,
     /// Largest request body in bytes. `SORTITION_BODY_LIMIT_BYTES`, default 1 MiB.
     pub body_limit_bytes: usize,
-    /// Seconds between two looks for experiments that are due to start or end. `SORTITION_SCHEDULER_INTERVAL_S`, default 1.
+    /// Seconds between two looks for experiments and schedules that are due. 0: this process leaves them to other
+    /// replicas. `SORTITION_SCHEDULER_INTERVAL_S`, default 1.
     pub scheduler_interval_s: u64,
+    /// Seconds between two looks for messages to webhooks. 0: this process leaves them to other replicas.
+    /// `SORTITION_WEBHOOK_INTERVAL_S`, default 1.
+    pub webhook_interval_s: u64,
+    /// Networks that are not public and to which webhooks may post all the same, also in clear.
+    /// `SORTITION_WEBHOOK_NETWORKS` such as `10.0.0.0/8,fd00::/8`; none by default.
+    pub webhook_networks: Vec<Network>,
     /// Requests that one token or user may make in a minute. `SORTITION_RATE_LIMIT_PER_MINUTE`, default 30 000; 0 sets no limit.
     pub rate_limit_per_minute: u32,
     /// Whether browsers reach the service by https, so that session cookies are for https alone.
@@ -43,6 +51,8 @@ impl Default for Settings {
             signing_key: None,
             body_limit_bytes: 1024 * 1024,
             scheduler_interval_s: 1,
+            webhook_interval_s: 1,
+            webhook_networks: Vec::new(),
             rate_limit_per_minute: 30_000,
             secure_cookies: false,
             bootstrap: None,

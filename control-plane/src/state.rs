@@ -6,6 +6,7 @@ use crate::settings::Settings;
 use crate::store::Db;
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 /// Shared state of the service; cheap to clone.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub struct AppState {
     pub publisher: Publisher,
     /// How many requests each caller has left.
     pub(crate) rate_limits: Arc<RateLimits>,
+    /// Id of this process among the replicas.
+    pub replica: Arc<str>,
     /// Client for forwarding events to the collector.
     pub http: reqwest::Client,
 }
@@ -50,6 +53,7 @@ impl AppState {
             rate_limits: Arc::new(RateLimits::new(settings.rate_limit_per_minute)),
             settings: Arc::new(settings),
             publish_requests,
+            replica: Uuid::now_v7().to_string().into(),
             http: reqwest::Client::new(),
         };
         Ok((state, receiver))

@@ -15,6 +15,9 @@ mod demo;
 mod replay_nsw;
 mod verify_audit;
 mod migrate;
+mod export;
+mod plan;
+mod apply;
 mod secret;
 
 use std::path::PathBuf;
@@ -57,6 +60,9 @@ pub(crate) enum Command {
     Bundle(bundle::Bundle),
     VerifyAudit(verify_audit::VerifyAudit),
     Migrate(migrate::Migrate),
+    Export(export::Export),
+    Plan(plan::Plan),
+    Apply(apply::Apply),
     Stats(stats::Stats),
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApi),
@@ -86,6 +92,9 @@ impl Command {
             Self::Bundle(command) => command.run().await,
             Self::VerifyAudit(command) => command.run().await,
             Self::Migrate(command) => command.run().await,
+            Self::Export(command) => command.run().await,
+            Self::Plan(command) => command.run().await,
+            Self::Apply(command) => command.run().await,
             Self::Stats(command) => command.run(),
             Self::OpenApi(command) => command.run(),
             Self::Inspect(command) => command.run(),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
+use control_plane::webhooks::network::Network;
 
 use crate::commands::{Secret, default_store};
 use crate::prometheus::{self, MetricsArgs};
@@ -33,7 +34,7 @@ pub(crate) struct Serve {
     #[arg(long, env = "SORTITION_BODY_LIMIT_BYTES", default_value_t = 1024 * 1024, value_name = "BYTES")]
     body_limit_bytes: usize,
 
-    /// Seconds between two looks for experiments that are due to start or end.
+    /// Seconds between two looks for experiments and schedules that are due; 0 leaves them to other replicas.
     #[arg(
         long,
         env = "SORTITION_SCHEDULER_INTERVAL_S",
@@ -41,6 +42,14 @@ pub(crate) struct Serve {
         value_name = "SECONDS"
     )]
     scheduler_interval_s: u64,
+
+    /// Seconds between two looks for messages to webhooks; 0 leaves them to other replicas.
+    #[arg(long, env = "SORTITION_WEBHOOK_INTERVAL_S", default_value_t = 1, value_name = "SECONDS")]
+    webhook_interval_s: u64,
+
+    /// Networks that are not public and to which webhooks may post all the same, also in clear: `10.0.0.0/8,fd00::/8`.
+    #[arg(long, env = "SORTITION_WEBHOOK_NETWORKS", value_delimiter = ',', value_name = "NETWORK")]
+    webhook_networks: Vec<Network>,
 
     /// Requests that one token or user may make in a minute; 0 sets no limit.
     #[arg(
@@ -112,6 +121,8 @@ impl Serve {
             collector_url: self.collector_url,
             body_limit_bytes: self.body_limit_bytes,
             scheduler_interval_s: self.scheduler_interval_s,
+            webhook_interval_s: self.webhook_interval_s,
+            webhook_networks: self.webhook_networks,
             rate_limit_per_minute: self.rate_limit_per_minute,
             secure_cookies: self.secure_cookies,
             ..self.installation.settings()?

@@ -60,6 +60,24 @@ pub(crate) fn list<T: Serialize>(uri: &Uri, next: Option<String>, data: Vec<T>) 
     response
 }
 
+/// Cuts one page out of a whole list that is sorted by a key: the items, and the key of the last one when there is more.
+pub(crate) fn cut<T>(
+    items: Vec<T>,
+    page: &Page,
+    key: impl Fn(&T) -> &str,
+) -> (Vec<T>, Option<String>) {
+    let limit = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let mut items: Vec<T> = items
+        .into_iter()
+        .filter(|item| page.after.as_deref().is_none_or(|after| key(item) > after))
+        .take(limit.saturating_add(1))
+        .collect();
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|item| key(item).to_owned());
+    (items, next)
+}
+
 /// Reads one page of a resource: the items, and the sort key of the last one when there is more.
 pub(crate) async fn page<D: Resource>(
     tx: &mut Tx,

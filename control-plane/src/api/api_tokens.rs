@@ -2,12 +2,13 @@
 
 use super::answer::{self, ListOf};
 use super::change::Change;
+use super::sdk_keys::{KEY_STATUSES, fits};
 use crate::access::{Reach, Role};
 use crate::definition::{EnvironmentDefinition, ProjectDefinition, salt, schema};
 use crate::error::{ApiError, ProblemDocument};
 use crate::http::auth::{TOKEN_PREFIX, digest, token_prefix};
 use crate::http::idempotency::SecretMember;
-use crate::http::{Body, Caller, EmptyBody, NoQuery, PathKey};
+use crate::http::{Body, Caller, EmptyBody, ListQuery, PathKey, Query};
 use crate::state::AppState;
 use crate::store::Tx;
 use crate::store::resource::{self, INSTANCE};
@@ -231,19 +232,22 @@ async fn in_reach(tx: &mut Tx, caller: &Caller) -> Result<Vec<ApiTokenRow>, ApiE
     Ok(rows)
 }
 
-/// Lists the API tokens in reach, revoked ones included.
-#[utoipa::path(get, path = "/api-tokens", tag = "api tokens",
+/// Lists the API tokens in reach, revoked ones included, oldest first.
+#[utoipa::path(get, path = "/api-tokens", tag = "api tokens", params(ListQuery),
     responses((status = 200, body = ListOf<ApiToken>), (status = "4XX", body = ProblemDocument)))]
 pub(crate) async fn list_api_tokens(
     State(state): State<AppState>,
     caller: Caller,
-    _: NoQuery,
+    Query(query): Query<ListQuery>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
+    let page = query.page(&KEY_STATUSES)?;
     let mut tx = state.db.read().await?;
-    let rows = in_reach(&mut tx, &caller).await?;
+    let mut rows = in_reach(&mut tx, &caller).await?;
+    rows.retain(|row| fits(&page, &row.name, row.revoked_at));
+    let (rows, next) = answer::cut(rows, &page, |row| &row.id);
     let views: Vec<ApiToken> = rows.into_iter().map(|row| ApiToken::new(row, None)).collect();
-    Ok(answer::list(&uri, None, views))
+    Ok(answer::list(&uri, next, views))
 }
 
 /// Stops an API token from working.

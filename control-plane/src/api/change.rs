@@ -113,9 +113,10 @@ impl<'s> Change<'s> {
         Ok(change)
     }
 
-    /// Says of which project the change is, for the audit log.
+    /// Says of which project the change is, for the audit log: of no environment alone.
     pub(crate) fn about_project(&mut self, project_id: &str) {
         self.project_id = Some(project_id.to_owned());
+        self.environment_id = None;
     }
 
     /// Says of which environment the change is, for the audit log.

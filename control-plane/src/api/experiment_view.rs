@@ -114,6 +114,9 @@ pub(crate) struct Experiment {
     /// When it was paused, while it is.
     #[schema(value_type = Option<schema::Time>)]
     pub(crate) paused_at: Option<Timestamp>,
+    /// Since when it enrols nobody new; null while it enrols.
+    #[schema(value_type = Option<schema::Time>)]
+    pub(crate) frozen_at: Option<Timestamp>,
     /// When it was completed.
     #[schema(value_type = Option<schema::Time>)]
     pub(crate) ended_at: Option<Timestamp>,
@@ -240,6 +243,7 @@ impl Experiment {
             phases: state.phases,
             started_at: state.started_at,
             paused_at: state.paused_at,
+            frozen_at: state.frozen_at,
             ended_at: state.ended_at,
             shipped: state.shipped,
         }

@@ -6,9 +6,9 @@ use super::experiment_view::Experiment;
 use super::history::{self, RollbackRequest, Version};
 use super::shared::to_value;
 use crate::definition::{
-    ExperimentDefinition, ExperimentState, LayerDefinition, LifecycleStatus, salt,
+    ExperimentDefinition, ExperimentState, LayerDefinition, LifecycleStatus, salt, schema,
 };
-use crate::error::{ApiError, ProblemDocument};
+use crate::error::{ApiError, ProblemDocument, Problems};
 use crate::http::body::check;
 use crate::http::{
     Body, IfMatch, InEnvironment, ListQuery, MergePatch, NoQuery, PathKey, Query, RequiredIfMatch,
@@ -20,7 +20,9 @@ use crate::validate::{experiment as rules, usage};
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
+use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// Words by which lists of experiments are filtered.
 const STATUSES: [&str; 6] = ["draft", "scheduled", "running", "paused", "completed", "archived"];
@@ -43,18 +45,77 @@ pub(crate) async fn create_experiment(
     scope: InEnvironment,
     body: Body<ExperimentDefinition>,
 ) -> Result<Response, ApiError> {
-    let (mut definition, mut problems) = body.partial()?;
+    let (definition, problems) = body.partial()?;
     let mut change = Change::in_environment(&state, &scope).await?;
     change.only_drafts();
-    let snapshot = load_environment_in(&mut change.tx, &scope.environment_id).await?;
+    let item = define(&mut change, &scope.environment_id, definition, problems).await?;
+    finish_new(change, &scope, item).await
+}
+
+/// Stores a new draft within an open change. `problems` are what was wrong with its body.
+pub(crate) async fn define(
+    change: &mut Change<'_>,
+    environment_id: &str,
+    mut definition: ExperimentDefinition,
+    mut problems: Problems,
+) -> Result<Versioned<ExperimentDefinition>, ApiError> {
+    let snapshot = load_environment_in(&mut change.tx, environment_id).await?;
     problems.extend(rules::check(&definition, "", &snapshot));
     problems.into_result()?;
     definition.salt.get_or_insert_with(salt::generate);
     let draft = ExperimentState { own_layer_salt: salt::generate(), ..ExperimentState::default() };
-    let item = change.create(&scope.environment_id, None, definition, draft).await?;
+    change.create(environment_id, None, definition, draft).await
+}
+
+/// Commits a new draft and answers 201 with it.
+async fn finish_new(
+    mut change: Change<'_>,
+    scope: &InEnvironment,
+    item: Versioned<ExperimentDefinition>,
+) -> Result<Response, ApiError> {
+    let layers = resource::load_all::<LayerDefinition>(&mut change.tx, &scope.project_id).await?;
     change.commit().await?;
     let location = format!("/experiments/{}", item.id);
-    Ok(answer::created(item.version, &location, Experiment::new(item, &snapshot.layers)))
+    Ok(answer::created(item.version, &location, Experiment::new(item, &layers)))
+}
+
+/// What a copy is called.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CloneRequest {
+    /// Name of the copy.
+    #[schema(value_type = schema::Name)]
+    name: String,
+    /// Key under which clients ask for it; its name when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<schema::Name>)]
+    flag: Option<String>,
+}
+
+/// Copies the definition of an experiment of any status into a new draft, with a new salt and without times.
+#[utoipa::path(post, path = "/experiments/{id}/clone", tag = "experiments", request_body = CloneRequest,
+    responses((status = 201, body = Experiment), (status = "4XX", body = ProblemDocument)))]
+pub(crate) async fn clone_experiment(
+    State(state): State<AppState>,
+    scope: InEnvironment,
+    PathKey(id): PathKey,
+    body: Body<CloneRequest>,
+) -> Result<Response, ApiError> {
+    let request = body.complete()?;
+    let mut change = Change::in_environment(&state, &scope).await?;
+    change.only_drafts();
+    let original: Versioned<ExperimentDefinition> =
+        resource::load(&mut change.tx, &scope.environment_id, &id).await?;
+    let copy = ExperimentDefinition {
+        name: request.name,
+        flag: request.flag,
+        salt: None,
+        start_at: None,
+        end_at: None,
+        ..original.definition
+    };
+    let item = define(&mut change, &scope.environment_id, copy, Problems::default()).await?;
+    finish_new(change, &scope, item).await
 }
 
 /// Lists experiments, newest first.
@@ -139,26 +200,40 @@ async fn replace(
     before: Versioned<ExperimentDefinition>,
     after: Value,
 ) -> Result<Response, ApiError> {
-    let (definition, mut problems) = check::<ExperimentDefinition>(after);
-    let Some(mut definition) = definition else { return Err(ApiError::Invalid(problems)) };
-    let snapshot = load_environment_in(&mut change.tx, &scope.environment_id).await?;
     if before.state.status == LifecycleStatus::Draft {
         change.only_drafts();
+    }
+    let item = redefine(&mut change, action, &before, after).await?;
+    let layers = resource::load_all::<LayerDefinition>(&mut change.tx, &scope.project_id).await?;
+    change.commit().await?;
+    Ok(answer::ok(item.version, Experiment::new(item, &layers)))
+}
+
+/// Gives an experiment another definition within an open change, under the rules of a patch.
+pub(crate) async fn redefine(
+    change: &mut Change<'_>,
+    action: &str,
+    before: &Versioned<ExperimentDefinition>,
+    after: Value,
+) -> Result<Versioned<ExperimentDefinition>, ApiError> {
+    let (definition, mut problems) = check::<ExperimentDefinition>(after);
+    let Some(mut definition) = definition else { return Err(ApiError::Invalid(problems)) };
+    let snapshot = load_environment_in(&mut change.tx, &before.scope_id).await?;
+    if before.state.status == LifecycleStatus::Draft {
         definition.salt.get_or_insert_with(salt::generate);
     }
     problems.extend(rules::check(&definition, &before.id, &snapshot));
-    problems.extend(rules::check_locked(&before, &definition));
+    problems.extend(rules::check_locked(before, &definition));
     problems.into_result()?;
     if definition.name != before.definition.name {
         usage::of_experiment(&before.definition.name, &snapshot)
             .forbid("the experiment's name", "changed")?;
     }
-    let state = revision::revised(&before, &definition, &snapshot, change.now)?;
+    let state = revision::revised(before, &definition, &snapshot, change.now)?;
     let due = transition::due_at(&definition, &state);
-    let item = change.update(action, &before, definition, state).await?;
-    resource::set_due(&mut change.tx, &item.id, due).await?;
-    change.commit().await?;
-    Ok(answer::ok(item.version, Experiment::new(item, &snapshot.layers)))
+    let item = change.update(action, before, definition, state).await?;
+    resource::set_due::<ExperimentDefinition>(&mut change.tx, &item.id, due).await?;
+    Ok(item)
 }
 
 /// Deletes a draft.

@@ -5,7 +5,7 @@ use super::change::Change;
 use super::history::{self, RollbackRequest, Version};
 use super::shared::to_value;
 use crate::definition::{FlagDefinition, FlagState, ServeDefinition, salt, schema};
-use crate::error::{ApiError, ProblemDocument};
+use crate::error::{ApiError, ProblemDocument, Problems};
 use crate::http::body::check;
 use crate::http::{
     Body, EmptyBody, IfMatch, InEnvironment, ListQuery, MergePatch, NoQuery, PathKey, Query,
@@ -70,17 +70,27 @@ pub(crate) async fn create_flag(
     scope: InEnvironment,
     body: Body<FlagDefinition>,
 ) -> Result<Response, ApiError> {
-    let (mut definition, mut problems) = body.partial()?;
+    let (definition, problems) = body.partial()?;
     let mut change = Change::in_environment(&state, &scope).await?;
-    let snapshot = load_environment_in(&mut change.tx, &scope.environment_id).await?;
+    let item = define(&mut change, &scope.environment_id, definition, problems).await?;
+    change.commit().await?;
+    let location = format!("/flags/{}", item.definition.key);
+    Ok(answer::created(item.version, &location, Flag::from(item)))
+}
+
+/// Stores a new flag within an open change. `problems` are what was wrong with its body.
+pub(crate) async fn define(
+    change: &mut Change<'_>,
+    environment_id: &str,
+    mut definition: FlagDefinition,
+    mut problems: Problems,
+) -> Result<Versioned<FlagDefinition>, ApiError> {
+    let snapshot = load_environment_in(&mut change.tx, environment_id).await?;
     problems.extend(rules::check(&definition, "", &snapshot));
     problems.into_result()?;
     complete(&mut definition);
     let split = with_splits(&definition, FlagState::default());
-    let item = change.create(&scope.environment_id, None, definition, split).await?;
-    change.commit().await?;
-    let location = format!("/flags/{}", item.definition.key);
-    Ok(answer::created(item.version, &location, Flag::from(item)))
+    change.create(environment_id, None, definition, split).await
 }
 
 /// Fills in salts.
@@ -182,7 +192,7 @@ async fn apply(
         resource::load(&mut change.tx, &scope.environment_id, key).await?;
     condition.check(&before)?;
     let merged = patch.apply(to_value(&before.definition)?);
-    replace(change, scope, action, before, merged).await
+    replace(change, action, before, merged).await
 }
 
 /// Defines a flag again as an earlier version did.
@@ -203,28 +213,37 @@ pub(crate) async fn roll_back_flag(
     condition.check(&before)?;
     let earlier =
         history::definition_at::<FlagDefinition>(&mut change.tx, &before.id, version).await?;
-    replace(change, &scope, "rolled_back", before, earlier).await
+    replace(change, "rolled_back", before, earlier).await
 }
 
 async fn replace(
     mut change: Change<'_>,
-    scope: &InEnvironment,
     action: &str,
     before: Versioned<FlagDefinition>,
     after: Value,
 ) -> Result<Response, ApiError> {
-    require_active(&before)?;
+    let item = redefine(&mut change, action, &before, after).await?;
+    change.commit().await?;
+    Ok(answer::ok(item.version, Flag::from(item)))
+}
+
+/// Gives a flag another definition within an open change, under the rules of a patch.
+pub(crate) async fn redefine(
+    change: &mut Change<'_>,
+    action: &str,
+    before: &Versioned<FlagDefinition>,
+    after: Value,
+) -> Result<Versioned<FlagDefinition>, ApiError> {
+    require_active(before)?;
     let (definition, mut problems) = check::<FlagDefinition>(after);
     let Some(mut definition) = definition else { return Err(ApiError::Invalid(problems)) };
-    let snapshot = load_environment_in(&mut change.tx, &scope.environment_id).await?;
+    let snapshot = load_environment_in(&mut change.tx, &before.scope_id).await?;
     problems.extend(rules::check(&definition, &before.definition.key, &snapshot));
     problems.into_result()?;
     rules::check_required_variants(&definition, &snapshot)?;
     complete(&mut definition);
     let state = with_splits(&definition, before.state.clone());
-    let item = change.update(action, &before, definition, state).await?;
-    change.commit().await?;
-    Ok(answer::ok(item.version, Flag::from(item)))
+    change.update(action, before, definition, state).await
 }
 
 fn require_active(flag: &Versioned<FlagDefinition>) -> Result<(), ApiError> {

@@ -60,17 +60,26 @@ pub(crate) async fn create<D: Shared>(
     scope: &InProject,
     body: Body<D>,
 ) -> Result<Response, ApiError> {
-    let (mut definition, mut problems) = body.partial()?;
+    let (definition, problems) = body.partial()?;
     let mut change = Change::in_project(state, scope).await?;
-    let surroundings = Surroundings::load(&mut change.tx, &scope.project_id).await?;
-    problems.extend(definition.check("", &surroundings));
-    problems.into_result()?;
-    definition.complete();
-    let item =
-        change.create(&scope.project_id, None, definition, crate::definition::NoState {}).await?;
+    let item = define(&mut change, &scope.project_id, definition, problems).await?;
     change.commit().await?;
     let location = format!("{}/{}", D::PATH, item.definition.key());
     Ok(answer::created(item.version, &location, D::View::from(item)))
+}
+
+/// Stores a new definition within an open change of the project. `problems` are what was wrong with its body.
+pub(crate) async fn define<D: Shared>(
+    change: &mut Change<'_>,
+    project_id: &str,
+    mut definition: D,
+    mut problems: Problems,
+) -> Result<Versioned<D>, ApiError> {
+    let surroundings = Surroundings::load(&mut change.tx, project_id).await?;
+    problems.extend(definition.check("", &surroundings));
+    problems.into_result()?;
+    definition.complete();
+    change.create(project_id, None, definition, crate::definition::NoState {}).await
 }
 
 /// GET of a list.
@@ -135,9 +144,22 @@ async fn replace<D: Shared>(
     before: Versioned<D>,
     after: Value,
 ) -> Result<Response, ApiError> {
+    let item = redefine(&mut change, &scope.project_id, action, &before, after).await?;
+    change.commit().await?;
+    Ok(answer::ok(item.version, D::View::from(item)))
+}
+
+/// Changes a definition within an open change of the project.
+pub(crate) async fn redefine<D: Shared>(
+    change: &mut Change<'_>,
+    project_id: &str,
+    action: &str,
+    before: &Versioned<D>,
+    after: Value,
+) -> Result<Versioned<D>, ApiError> {
     let (definition, mut problems) = check::<D>(after);
     let Some(mut definition) = definition else { return Err(ApiError::Invalid(problems)) };
-    let surroundings = Surroundings::load(&mut change.tx, &scope.project_id).await?;
+    let surroundings = Surroundings::load(&mut change.tx, project_id).await?;
     if definition.key() != before.definition.key() {
         let pointer = if D::KIND == "segment" { "/key" } else { "/name" };
         problems.push(pointer, "locked", "others refer to it by this name: it cannot change");
@@ -146,9 +168,7 @@ async fn replace<D: Shared>(
     problems.into_result()?;
     definition.complete();
     D::check_change(&before.definition, &definition, &surroundings)?;
-    let item = change.update(action, &before, definition, before.state).await?;
-    change.commit().await?;
-    Ok(answer::ok(item.version, D::View::from(item)))
+    change.update(action, before, definition, before.state).await
 }
 
 /// DELETE of one.

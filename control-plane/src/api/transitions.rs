@@ -1,24 +1,23 @@
-//! The life of an experiment: start, pause, resume, complete, archive.
+//! The life of an experiment: start, pause, resume, freeze, complete, ship, archive.
+//!
+//! [`carry_out`] makes a move within an open change; handlers, decisions and schedules share it.
 
 use super::change::Change;
 use super::experiment_view::Experiment;
 use super::experiments::answer_experiment;
-use crate::definition::ExperimentDefinition;
-use crate::error::{ApiError, ProblemDocument, Problems};
+use super::launch;
+use crate::definition::{ExperimentDefinition, schema};
+use crate::error::{ApiError, ProblemDocument, Warning};
 use crate::http::body::OptionalBody;
-use crate::http::{EmptyBody, IfMatch, InEnvironment, PathKey};
+use crate::http::{Body, EmptyBody, IfMatch, InEnvironment, PathKey};
 use crate::lifecycle::transition::{self, Transition};
 use crate::state::AppState;
-use crate::store::reports;
-use crate::store::{EnvironmentSnapshot, Versioned, load_environment_in, resource};
-use crate::validate::{experiment as rules, usage, warnings};
+use crate::store::{Versioned, load_environment_in, resource};
+use crate::validate::usage;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-/// Most earlier reports that are asked for baselines.
-const MAX_REPORTS: i64 = 500;
 
 /// Which warnings the author accepts.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -36,48 +35,143 @@ pub(crate) struct StartRequest {
 pub(crate) struct CompleteRequest {
     /// Variant that everyone gets from now on; control for everyone when absent.
     #[serde(default)]
-    #[schema(value_type = Option<crate::definition::schema::Name>)]
+    #[schema(value_type = Option<schema::Name>)]
     pub(crate) ship: Option<String>,
 }
 
-/// A transition under way: the experiment as it was, and the rest of its environment.
-struct Moving<'s> {
-    change: Change<'s>,
-    before: Versioned<ExperimentDefinition>,
-    snapshot: EnvironmentSnapshot,
+/// What everyone gets.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShipRequest {
+    /// Name of the variant.
+    #[schema(value_type = schema::Name)]
+    variant: String,
 }
 
-impl<'s> Moving<'s> {
-    async fn begin(
-        state: &'s AppState,
-        scope: &InEnvironment,
-        id: &str,
-        condition: &IfMatch,
-    ) -> Result<Self, ApiError> {
-        let mut change = Change::in_environment(state, scope).await?;
-        let before = resource::load(&mut change.tx, &scope.environment_id, id).await?;
-        condition.check(&before)?;
-        let snapshot = load_environment_in(&mut change.tx, &scope.environment_id).await?;
-        Ok(Self { change, before, snapshot })
-    }
+/// A move with what it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Move {
+    Start {
+        acknowledge: Vec<String>,
+    },
+    Pause,
+    Resume,
+    FreezeEnrolment {
+        acknowledge: Vec<String>,
+    },
+    Unfreeze,
+    Complete {
+        ship: Option<String>,
+    },
+    Ship {
+        variant: String,
+    },
+    /// Of a completed experiment: serve the control again.
+    Unship,
+    Archive,
+}
 
-    async fn finish(
-        mut self,
-        state: &AppState,
-        scope: &InEnvironment,
-        transition: Transition,
-        after: Versioned<ExperimentDefinition>,
-    ) -> Result<Response, ApiError> {
-        let due = transition::due_at(&after.definition, &after.state);
-        let item = self
-            .change
-            .update(transition.past(), &self.before, after.definition, after.state)
-            .await?;
-        resource::set_due(&mut self.change.tx, &item.id, due).await?;
-        self.change.commit().await?;
-        let mut tx = state.db.read().await?;
-        answer_experiment(&mut tx, scope, item).await
+/// Makes a move within an open change, which its caller commits.
+pub(crate) async fn carry_out(
+    change: &mut Change<'_>,
+    before: &Versioned<ExperimentDefinition>,
+    to: Move,
+) -> Result<Versioned<ExperimentDefinition>, ApiError> {
+    let now = change.now;
+    let mut after = before.clone();
+    let (definition, state) = (&before.definition, &mut after.state);
+    let action = match to {
+        Move::Start { acknowledge } => {
+            after = launch::start(change, before, &acknowledge).await?;
+            Transition::Start.past()
+        }
+        Move::Pause => {
+            transition::pause(state, now)?;
+            Transition::Pause.past()
+        }
+        Move::Resume => {
+            transition::resume(state)?;
+            Transition::Resume.past()
+        }
+        Move::FreezeEnrolment { acknowledge } => {
+            transition::freeze_enrolment(definition, state, now)?;
+            change.require_acknowledged(doubts_about_freezing(definition), &acknowledge)?;
+            Transition::FreezeEnrolment.past()
+        }
+        Move::Unfreeze => {
+            transition::unfreeze(state)?;
+            Transition::Unfreeze.past()
+        }
+        Move::Complete { ship } => {
+            require_variant(definition, ship.as_deref(), "/ship")?;
+            transition::complete(state, ship, now)?;
+            Transition::Complete.past()
+        }
+        Move::Ship { variant } => {
+            require_variant(definition, Some(&variant), "/variant")?;
+            transition::ship(state, variant, now)?;
+            Transition::Ship.past()
+        }
+        Move::Unship => {
+            state.shipped = None;
+            "unshipped"
+        }
+        Move::Archive => {
+            transition::archive(state)?;
+            let snapshot = load_environment_in(&mut change.tx, &before.scope_id).await?;
+            usage::of_experiment(&definition.name, &snapshot)
+                .forbid("the experiment", "archived")?;
+            Transition::Archive.past()
+        }
+    };
+    let due = transition::due_at(&after.definition, &after.state);
+    let item = change.update(action, before, after.definition, after.state).await?;
+    resource::set_due::<ExperimentDefinition>(&mut change.tx, &item.id, due).await?;
+    Ok(item)
+}
+
+/// Without prior assignments a frozen experiment has nobody left to measure.
+fn doubts_about_freezing(definition: &ExperimentDefinition) -> Vec<Warning> {
+    if definition.sticky {
+        return Vec::new();
     }
+    vec![Warning {
+        code: "no_prior_assignments".to_owned(),
+        detail: "the experiment is not sticky, so edges kept no assignments: only units whose requests bring one \
+                 in `prior` stay in"
+            .to_owned(),
+    }]
+}
+
+pub(super) fn require_variant(
+    definition: &ExperimentDefinition,
+    variant: Option<&str>,
+    pointer: &str,
+) -> Result<(), ApiError> {
+    match variant {
+        Some(name) if !definition.variants.iter().any(|variant| variant.name == name) => {
+            let detail = format!("there is no variant `{name}`");
+            Err(ApiError::invalid(pointer, "unknown_variant", detail))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A move that was asked for over HTTP.
+async fn answer_move(
+    state: &AppState,
+    scope: &InEnvironment,
+    id: &str,
+    condition: &IfMatch,
+    to: Move,
+) -> Result<Response, ApiError> {
+    let mut change = Change::in_environment(state, scope).await?;
+    let before = resource::load(&mut change.tx, &scope.environment_id, id).await?;
+    condition.check(&before)?;
+    let item = carry_out(&mut change, &before, to).await?;
+    change.commit().await?;
+    let mut tx = state.db.read().await?;
+    answer_experiment(&mut tx, scope, item).await
 }
 
 /// Starts a draft, now or at its `start_at`.
@@ -89,35 +183,9 @@ pub(crate) async fn start_experiment(
     scope: InEnvironment,
     PathKey(id): PathKey,
     condition: IfMatch,
-    OptionalBody(request): OptionalBody<StartRequest>,
+    OptionalBody(StartRequest { acknowledge }): OptionalBody<StartRequest>,
 ) -> Result<Response, ApiError> {
-    let mut moving = Moving::begin(&state, &scope, &id, &condition).await?;
-    let mut after = moving.before.clone();
-    transition::require_legal(Transition::Start, after.state.status)?;
-    check_startable(&after, &moving)?;
-    let known = reports::list_latest(&mut moving.change.tx, &scope.environment_id, MAX_REPORTS);
-    let observed = warnings::observed(&known.await?);
-    let raised = warnings::check(&after.definition, &moving.snapshot, &observed);
-    moving.change.require_acknowledged(raised, &request.acknowledge)?;
-    let (experiments, holdouts) = (&moving.snapshot.experiments, &moving.snapshot.holdouts);
-    transition::start(&mut after, experiments, holdouts, moving.change.now)?;
-    moving.finish(&state, &scope, Transition::Start, after).await
-}
-
-/// What it refers to may have changed since it was written.
-fn check_startable(
-    experiment: &Versioned<ExperimentDefinition>,
-    moving: &Moving<'_>,
-) -> Result<(), ApiError> {
-    let definition = &experiment.definition;
-    let mut problems: Problems = rules::check(definition, &experiment.id, &moving.snapshot);
-    if definition.primary_metric.is_none() {
-        problems.push("/primary_metric", "required", "an experiment needs it to start");
-    }
-    if definition.end_at.is_some_and(|end| end <= moving.change.now) {
-        problems.push("/end_at", "out_of_range", "has passed already");
-    }
-    problems.into_result()
+    answer_move(&state, &scope, &id, &condition, Move::Start { acknowledge }).await
 }
 
 /// Stops enrolling for a while.
@@ -131,10 +199,7 @@ pub(crate) async fn pause_experiment(
     condition: IfMatch,
     _: EmptyBody,
 ) -> Result<Response, ApiError> {
-    let moving = Moving::begin(&state, &scope, &id, &condition).await?;
-    let mut after = moving.before.clone();
-    transition::pause(&mut after.state, moving.change.now)?;
-    moving.finish(&state, &scope, Transition::Pause, after).await
+    answer_move(&state, &scope, &id, &condition, Move::Pause).await
 }
 
 /// Enrols again.
@@ -148,10 +213,35 @@ pub(crate) async fn resume_experiment(
     condition: IfMatch,
     _: EmptyBody,
 ) -> Result<Response, ApiError> {
-    let moving = Moving::begin(&state, &scope, &id, &condition).await?;
-    let mut after = moving.before.clone();
-    transition::resume(&mut after.state)?;
-    moving.finish(&state, &scope, Transition::Resume, after).await
+    answer_move(&state, &scope, &id, &condition, Move::Resume).await
+}
+
+/// Enrols nobody new: units that bring a prior assignment stay in and are measured, all others get the control.
+#[utoipa::path(post, path = "/experiments/{id}/freeze-enrolment", tag = "experiments", request_body = Option<StartRequest>,
+    params(IfMatch),
+    responses((status = 200, body = Experiment), (status = "4XX", body = ProblemDocument)))]
+pub(crate) async fn freeze_enrolment(
+    State(state): State<AppState>,
+    scope: InEnvironment,
+    PathKey(id): PathKey,
+    condition: IfMatch,
+    OptionalBody(StartRequest { acknowledge }): OptionalBody<StartRequest>,
+) -> Result<Response, ApiError> {
+    answer_move(&state, &scope, &id, &condition, Move::FreezeEnrolment { acknowledge }).await
+}
+
+/// Enrols new units again after its enrolment was frozen.
+#[utoipa::path(post, path = "/experiments/{id}/unfreeze", tag = "experiments",
+    params(IfMatch),
+    responses((status = 200, body = Experiment), (status = "4XX", body = ProblemDocument)))]
+pub(crate) async fn unfreeze_enrolment(
+    State(state): State<AppState>,
+    scope: InEnvironment,
+    PathKey(id): PathKey,
+    condition: IfMatch,
+    _: EmptyBody,
+) -> Result<Response, ApiError> {
+    answer_move(&state, &scope, &id, &condition, Move::Unfreeze).await
 }
 
 /// Ends an experiment for good, and ships a variant to everyone if one is named.
@@ -163,18 +253,25 @@ pub(crate) async fn complete_experiment(
     scope: InEnvironment,
     PathKey(id): PathKey,
     condition: IfMatch,
-    OptionalBody(request): OptionalBody<CompleteRequest>,
+    OptionalBody(CompleteRequest { ship }): OptionalBody<CompleteRequest>,
 ) -> Result<Response, ApiError> {
-    let moving = Moving::begin(&state, &scope, &id, &condition).await?;
-    let mut after = moving.before.clone();
-    if let Some(ship) = &request.ship
-        && !after.definition.variants.iter().any(|variant| variant.name == *ship)
-    {
-        let detail = format!("there is no variant `{ship}`");
-        return Err(ApiError::invalid("/ship", "unknown_variant", detail));
-    }
-    transition::complete(&mut after.state, request.ship, moving.change.now)?;
-    moving.finish(&state, &scope, Transition::Complete, after).await
+    answer_move(&state, &scope, &id, &condition, Move::Complete { ship }).await
+}
+
+/// Serves one variant to everyone in the audience; ends the experiment if it has not ended. Of a completed
+/// experiment it changes what is shipped.
+#[utoipa::path(post, path = "/experiments/{id}/ship", tag = "experiments", request_body = ShipRequest,
+    params(IfMatch),
+    responses((status = 200, body = Experiment), (status = "4XX", body = ProblemDocument)))]
+pub(crate) async fn ship_experiment(
+    State(state): State<AppState>,
+    scope: InEnvironment,
+    PathKey(id): PathKey,
+    condition: IfMatch,
+    body: Body<ShipRequest>,
+) -> Result<Response, ApiError> {
+    let ShipRequest { variant } = body.complete()?;
+    answer_move(&state, &scope, &id, &condition, Move::Ship { variant }).await
 }
 
 /// Puts a draft or a completed experiment away.
@@ -188,10 +285,5 @@ pub(crate) async fn archive_experiment(
     condition: IfMatch,
     _: EmptyBody,
 ) -> Result<Response, ApiError> {
-    let moving = Moving::begin(&state, &scope, &id, &condition).await?;
-    let mut after = moving.before.clone();
-    transition::archive(&mut after.state)?;
-    usage::of_experiment(&after.definition.name, &moving.snapshot)
-        .forbid("the experiment", "archived")?;
-    moving.finish(&state, &scope, Transition::Archive, after).await
+    answer_move(&state, &scope, &id, &condition, Move::Archive).await
 }

@@ -78,6 +78,9 @@ pub struct ExperimentState {
     pub holdouts: Vec<String>,
     /// Whether only units with a prior assignment stay in.
     pub frozen: bool,
+    /// Since when they alone do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frozen_at: Option<Timestamp>,
 }
 
 /// A stretch of an experiment in which no unit changed its variant.

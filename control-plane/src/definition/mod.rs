@@ -22,6 +22,8 @@ pub mod metric;
 pub mod experiment;
 pub mod experiment_state;
 pub mod flag;
+pub mod schedule;
+pub mod webhook;
 
 pub use duration::IsoDuration;
 pub use environment::{EnvironmentDefinition, EnvironmentState};
@@ -38,9 +40,13 @@ pub use holdout::{HoldoutDefinition, HoldoutScope};
 pub use layer::LayerDefinition;
 pub use metric::{Direction, MetricDefinition, MetricKind, RatioAggregation, RatioPartDefinition};
 pub use project::ProjectDefinition;
+pub use schedule::{
+    ScheduleDefinition, ScheduleState, ScheduleStatus, StepAction, StepDefinition, StepOutcome,
+};
 pub use segment::SegmentDefinition;
 pub use share::Share;
 pub use targeting::{ShortTargeting, Targeting};
+pub use webhook::{WebhookDefinition, WebhookState};
 
 /// The unit type of everything that names none.
 pub const DEFAULT_UNIT: &str = "user_id";

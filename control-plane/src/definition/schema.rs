@@ -53,6 +53,11 @@ schema_only! {
         "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z_][A-Za-z0-9_]*$",
         "description": "Which of a request's ids is randomised, such as `user_id`."
     });
+    /// Which messages a webhook wants.
+    EventPattern = json!({
+        "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^(\\*|[a-z_]+\\.(\\*|[a-z_]+))$",
+        "description": "`*`, all messages about a kind of thing (`experiment.*`), or one type (`experiment.started`)."
+    });
     /// Salt of a hash.
     Salt = json!({
         "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[^:]+$",

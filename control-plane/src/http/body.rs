@@ -189,6 +189,11 @@ impl FromRequest<AppState> for EmptyBody {
 pub(crate) struct MergePatch(Map<String, Value>);
 
 impl MergePatch {
+    /// A patch of these members.
+    pub(crate) fn new(members: Map<String, Value>) -> Self {
+        Self(members)
+    }
+
     /// A patch of one member.
     pub(crate) fn of(member: &str, value: Value) -> Self {
         Self(Map::from_iter([(member.to_owned(), value)]))

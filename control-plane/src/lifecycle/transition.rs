@@ -19,16 +19,30 @@ pub(crate) enum Transition {
     Pause,
     /// Enrol again.
     Resume,
+    /// Enrol nobody new, and go on measuring whoever is in.
+    FreezeEnrolment,
+    /// Enrol new units again.
+    Unfreeze,
     /// End for good.
     Complete,
+    /// Serve one variant to everyone; ends the experiment if it has not ended.
+    Ship,
     /// Put away.
     Archive,
 }
 
 impl Transition {
     /// Every transition.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Start, Self::Pause, Self::Resume, Self::Complete, Self::Archive];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Start,
+        Self::Pause,
+        Self::Resume,
+        Self::FreezeEnrolment,
+        Self::Unfreeze,
+        Self::Complete,
+        Self::Ship,
+        Self::Archive,
+    ];
 
     /// The last part of its path.
     pub(crate) fn word(self) -> &'static str {
@@ -36,7 +50,10 @@ impl Transition {
             Self::Start => "start",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::FreezeEnrolment => "freeze-enrolment",
+            Self::Unfreeze => "unfreeze",
             Self::Complete => "complete",
+            Self::Ship => "ship",
             Self::Archive => "archive",
         }
     }
@@ -47,18 +64,25 @@ impl Transition {
             Self::Start => "started",
             Self::Pause => "paused",
             Self::Resume => "resumed",
+            Self::FreezeEnrolment => "enrolment_frozen",
+            Self::Unfreeze => "unfrozen",
             Self::Complete => "completed",
+            Self::Ship => "shipped",
             Self::Archive => "archived",
         }
     }
 
     /// From where it is legal.
-    fn is_legal_from(self, status: LifecycleStatus) -> bool {
+    fn is_legal_from(self, state: &ExperimentState) -> bool {
         use LifecycleStatus::{Completed, Draft, Paused, Running, Scheduled};
+        let status = state.status;
         match self {
             Self::Start => status == Draft,
             Self::Pause => status == Running,
             Self::Resume => status == Paused,
+            Self::FreezeEnrolment => matches!(status, Running | Paused) && !state.frozen,
+            Self::Unfreeze => matches!(status, Running | Paused) && state.frozen,
+            Self::Ship => matches!(status, Running | Paused | Completed),
             Self::Complete => matches!(status, Scheduled | Running | Paused),
             Self::Archive => matches!(status, Draft | Completed),
         }
@@ -68,14 +92,16 @@ impl Transition {
 /// 409 unless the move is legal, saying which ones are.
 pub(crate) fn require_legal(
     transition: Transition,
-    status: LifecycleStatus,
+    state: &ExperimentState,
 ) -> Result<(), ApiError> {
-    if transition.is_legal_from(status) {
+    if transition.is_legal_from(state) {
         return Ok(());
     }
+    let status = state.status;
+    let frozen = if state.frozen { " with frozen enrolment" } else { "" };
     let allowed: Vec<&str> = Transition::ALL
         .into_iter()
-        .filter(|transition| transition.is_legal_from(status))
+        .filter(|transition| transition.is_legal_from(state))
         .map(Transition::word)
         .collect();
     let mut extra = Map::new();
@@ -84,7 +110,7 @@ pub(crate) fn require_legal(
     Err(ApiError::Conflict {
         code: "illegal_transition",
         detail: format!(
-            "`{}` is not possible for an experiment that is {}; possible: {}",
+            "`{}` is not possible for an experiment that is {}{frozen}; possible: {}",
             transition.word(),
             status.as_str(),
             if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") }
@@ -101,7 +127,7 @@ pub(crate) fn start(
     now: Timestamp,
 ) -> Result<(), ApiError> {
     let Versioned { id, definition, state, .. } = experiment;
-    require_legal(Transition::Start, state.status)?;
+    require_legal(Transition::Start, state)?;
     traffic::allocate(id, definition, state, others.iter())?;
     state.variant_ranges = split::contiguous(
         definition.variants.iter().map(|variant| (variant.name.as_str(), variant.weight.buckets())),
@@ -148,7 +174,7 @@ pub(crate) fn new_phase(state: &mut ExperimentState, reason: &str, now: Timestam
 
 /// Stops enrolling; the buckets stay.
 pub(crate) fn pause(state: &mut ExperimentState, now: Timestamp) -> Result<(), ApiError> {
-    require_legal(Transition::Pause, state.status)?;
+    require_legal(Transition::Pause, state)?;
     state.status = LifecycleStatus::Paused;
     state.paused_at = Some(now);
     Ok(())
@@ -156,7 +182,7 @@ pub(crate) fn pause(state: &mut ExperimentState, now: Timestamp) -> Result<(), A
 
 /// Enrols again.
 pub(crate) fn resume(state: &mut ExperimentState) -> Result<(), ApiError> {
-    require_legal(Transition::Resume, state.status)?;
+    require_legal(Transition::Resume, state)?;
     state.status = LifecycleStatus::Running;
     state.paused_at = None;
     Ok(())
@@ -168,17 +194,63 @@ pub(crate) fn complete(
     shipped: Option<String>,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    require_legal(Transition::Complete, state.status)?;
+    require_legal(Transition::Complete, state)?;
+    end(state, now);
+    state.shipped = shipped;
+    Ok(())
+}
+
+fn end(state: &mut ExperimentState, now: Timestamp) {
     state.status = LifecycleStatus::Completed;
     state.ended_at = Some(now);
     state.paused_at = None;
-    state.shipped = shipped;
+    state.frozen = false;
+    state.frozen_at = None;
+}
+
+/// Serves a variant to everyone from now on; ends the experiment if it has not ended.
+pub(crate) fn ship(
+    state: &mut ExperimentState,
+    variant: String,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    require_legal(Transition::Ship, state)?;
+    if state.status != LifecycleStatus::Completed {
+        end(state, now);
+    }
+    state.shipped = Some(variant);
+    Ok(())
+}
+
+/// Enrols nobody new: units with a prior assignment stay in, and are measured.
+pub(crate) fn freeze_enrolment(
+    definition: &ExperimentDefinition,
+    state: &mut ExperimentState,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    require_legal(Transition::FreezeEnrolment, state)?;
+    if definition.switchback.is_some() {
+        return Err(ApiError::conflict(
+            "not_freezable",
+            "a switchback experiment randomises slices of time: there is no unit that could stay in",
+        ));
+    }
+    state.frozen = true;
+    state.frozen_at = Some(now);
+    Ok(())
+}
+
+/// Enrols new units again.
+pub(crate) fn unfreeze(state: &mut ExperimentState) -> Result<(), ApiError> {
+    require_legal(Transition::Unfreeze, state)?;
+    state.frozen = false;
+    state.frozen_at = None;
     Ok(())
 }
 
 /// Puts the experiment away.
 pub(crate) fn archive(state: &mut ExperimentState) -> Result<(), ApiError> {
-    require_legal(Transition::Archive, state.status)?;
+    require_legal(Transition::Archive, state)?;
     state.status = LifecycleStatus::Archived;
     Ok(())
 }

@@ -245,6 +245,17 @@ impl Tx {
         })
     }
 
+    /// The database's clock, in epoch milliseconds: one for all replicas.
+    pub async fn clock_ms(&mut self) -> sqlx::Result<i64> {
+        let sql = match self {
+            Self::Sqlite(_) => "SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER) AS now",
+            Self::Postgres(_) => {
+                "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT) AS now"
+            }
+        };
+        self.fetch_optional(sql, []).await?.ok_or(sqlx::Error::RowNotFound)?.int("now")
+    }
+
     /// Makes everything that was done durable.
     pub async fn commit(self) -> sqlx::Result<()> {
         match self {

@@ -22,6 +22,8 @@ pub struct SdkKeyRow {
     pub created_at: Timestamp,
     /// When it stopped working.
     pub revoked_at: Option<Timestamp>,
+    /// When it stops working by itself.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The word for a kind in keys, API and database.
@@ -35,8 +37,8 @@ pub fn kind_word(kind: KeyKind) -> &'static str {
 /// Stores a key. A key that is stored already stays as it is.
 pub async fn insert(tx: &mut Tx, environment_id: &str, key: &SdkKeyRow) -> sqlx::Result<()> {
     tx.execute(
-        "INSERT INTO sdk_keys (id, environment_id, name, kind, sha256, hint, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (sha256) DO NOTHING",
+        "INSERT INTO sdk_keys (id, environment_id, name, kind, sha256, hint, created_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (sha256) DO NOTHING",
         [
             (&key.id).into(),
             environment_id.into(),
@@ -45,6 +47,7 @@ pub async fn insert(tx: &mut Tx, environment_id: &str, key: &SdkKeyRow) -> sqlx:
             hex::encode(key.sha256).into(),
             (&key.hint).into(),
             key.created_at.as_millisecond().into(),
+            key.expires_at.map(Timestamp::as_millisecond).into(),
         ],
     )
     .await?;
@@ -55,12 +58,23 @@ pub async fn insert(tx: &mut Tx, environment_id: &str, key: &SdkKeyRow) -> sqlx:
 pub async fn list(tx: &mut Tx, environment_id: &str) -> anyhow::Result<Vec<SdkKeyRow>> {
     let rows = tx
         .fetch_all(
-            "SELECT id, name, kind, sha256, hint, created_at, revoked_at FROM sdk_keys \
+            "SELECT id, name, kind, sha256, hint, created_at, revoked_at, expires_at FROM sdk_keys \
              WHERE environment_id = $1 ORDER BY id",
             [environment_id.into()],
         )
         .await?;
     rows.iter().map(read).collect()
+}
+
+/// Keys whose time is over and that still work, as (environment id, key id).
+pub async fn list_expired(tx: &mut Tx, now: Timestamp) -> sqlx::Result<Vec<(String, String)>> {
+    let rows = tx
+        .fetch_all(
+            "SELECT environment_id, id FROM sdk_keys WHERE expires_at <= $1 AND revoked_at IS NULL ORDER BY id",
+            [now.as_millisecond().into()],
+        )
+        .await?;
+    rows.iter().map(|row| Ok((row.text("environment_id")?, row.text("id")?))).collect()
 }
 
 /// Stops a key from working; `false` when there is no such key or it was revoked before.
@@ -91,5 +105,6 @@ fn read(row: &Row) -> anyhow::Result<SdkKeyRow> {
         hint: row.text("hint")?,
         created_at: Timestamp::from_millisecond(row.int("created_at")?)?,
         revoked_at: row.opt_int("revoked_at")?.map(Timestamp::from_millisecond).transpose()?,
+        expires_at: row.opt_int("expires_at")?.map(Timestamp::from_millisecond).transpose()?,
     })
 }

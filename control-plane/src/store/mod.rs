@@ -16,6 +16,9 @@ pub mod idempotency;
 pub mod snapshot;
 pub mod publications;
 pub mod reports;
+pub mod decisions;
+pub mod leases;
+pub mod webhooks;
 
 pub use db::{Arg, Db, Row, Tx};
 pub use resource::{Resource, Versioned};

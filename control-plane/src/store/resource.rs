@@ -4,7 +4,8 @@ use super::db::{Arg, Row, Tx, is_unique_violation};
 use crate::definition::{
     EnvironmentDefinition, EnvironmentState, ExperimentDefinition, ExperimentState, FlagDefinition,
     FlagState, HoldoutDefinition, LayerDefinition, LifecycleStatus, MetricDefinition, NoState,
-    ProjectDefinition, SegmentDefinition,
+    ProjectDefinition, ScheduleDefinition, ScheduleState, SegmentDefinition, WebhookDefinition,
+    WebhookState,
 };
 use crate::error::ApiError;
 use anyhow::Context;
@@ -92,6 +93,33 @@ impl Resource for ExperimentDefinition {
     }
     fn status(state: &ExperimentState) -> &'static str {
         state.status.as_str()
+    }
+}
+
+impl Resource for ScheduleDefinition {
+    type State = ScheduleState;
+    const KIND: &'static str = "schedule";
+    const TABLE: &'static str = "schedules";
+    const SCOPE: &'static str = "environment_id";
+    const NEWEST_FIRST: bool = true;
+    fn key(&self) -> &str {
+        &self.name
+    }
+    fn status(state: &ScheduleState) -> &'static str {
+        state.status.as_str()
+    }
+}
+
+impl Resource for WebhookDefinition {
+    type State = WebhookState;
+    const KIND: &'static str = "webhook";
+    const TABLE: &'static str = "webhooks";
+    const SCOPE: &'static str = "project_id";
+    fn key(&self) -> &str {
+        &self.name
+    }
+    fn status(state: &WebhookState) -> &'static str {
+        if state.enabled { "active" } else { "disabled" }
     }
 }
 
@@ -257,25 +285,30 @@ pub async fn list<D: Resource>(
     Ok(rows.iter().map(|row| read(row, scope_id)).collect::<anyhow::Result<_>>()?)
 }
 
-/// Sets when the scheduler must look at an experiment.
-pub async fn set_due(tx: &mut Tx, experiment_id: &str, due: Option<Timestamp>) -> sqlx::Result<()> {
-    tx.execute(
-        "UPDATE experiments SET due_at = $1 WHERE id = $2",
-        [due.map(Timestamp::as_millisecond).into(), experiment_id.into()],
-    )
-    .await?;
+/// A kind of thing that the scheduler moves: its table has the column `due_at`.
+pub trait Timed: Resource {}
+impl Timed for ExperimentDefinition {}
+impl Timed for ScheduleDefinition {}
+
+/// Sets when the scheduler must look at a thing.
+pub async fn set_due<D: Timed>(tx: &mut Tx, id: &str, due: Option<Timestamp>) -> sqlx::Result<()> {
+    let sql = format!("UPDATE {} SET due_at = $1 WHERE id = $2", D::TABLE);
+    tx.execute(&sql, [due.map(Timestamp::as_millisecond).into(), id.into()]).await?;
     Ok(())
 }
 
-/// Experiments at which the scheduler must look, as (environment id, experiment id).
-pub async fn list_due(tx: &mut Tx, now: Timestamp) -> sqlx::Result<Vec<(String, String)>> {
-    let rows = tx
-        .fetch_all(
-            "SELECT environment_id, id FROM experiments WHERE due_at <= $1 ORDER BY due_at, id",
-            [now.as_millisecond().into()],
-        )
-        .await?;
-    rows.iter().map(|row| Ok((row.text("environment_id")?, row.text("id")?))).collect()
+/// Things at which the scheduler must look, as (id of the scope, id), the first due first.
+pub async fn list_due<D: Timed>(
+    tx: &mut Tx,
+    now: Timestamp,
+) -> sqlx::Result<Vec<(String, String)>> {
+    let sql = format!(
+        "SELECT {} AS scope, id FROM {} WHERE due_at <= $1 ORDER BY due_at, id",
+        D::SCOPE,
+        D::TABLE
+    );
+    let rows = tx.fetch_all(&sql, [now.as_millisecond().into()]).await?;
+    rows.iter().map(|row| Ok((row.text("scope")?, row.text("id")?))).collect()
 }
 
 impl LifecycleStatus {

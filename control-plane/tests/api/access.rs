@@ -119,4 +119,42 @@ on_both_databases! {
         let path = format!("sdk-keys/{}/revoke", made["id"].as_str().unwrap());
         assert!(server.post(&path, json!({})).await.body["revoked_at"].is_string());
     }
+
+    async fn sdk_keys_expire_and_lists_of_keys_have_pages(server) {
+        let past = json!({ "kind": "client", "expires_at": "2020-01-01T00:00:00Z" });
+        assert_eq!(server.post("sdk-keys", past).await.problem(422, "invalid"), ["/expires_at"]);
+        let soon = (jiff::Timestamp::now() + jiff::SignedDuration::from_millis(300)).to_string();
+        let made = server.made("sdk-keys", json!({ "kind": "client", "name": "short-lived", "expires_at": soon })).await;
+        let listed = async |query: &str| {
+            let page = server.get(&format!("sdk-keys{query}")).await;
+            assert_eq!(page.status, 200, "{page:?}");
+            page.body["data"].as_array().unwrap().clone()
+        };
+        let gone = async || listed("?q=SHORT").await[0]["revoked_at"].is_string();
+        for _ in 0..600 {
+            if gone().await {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        assert!(gone().await, "the scheduler takes it out");
+        let db = control_plane::store::Db::connect(&server.settings.database_url).await.unwrap();
+        let snapshot = control_plane::store::load_environment(&db, &server.made.environment_id).await.unwrap();
+        db.close().await;
+        assert_eq!(snapshot.sdk_keys.len(), 2, "edges are told of the other keys alone");
+        let entry = server.get("audit?kind=sdk_key").await.body["data"][0].clone();
+        assert_eq!((&entry["action"], &entry["actor"], &entry["resource_id"]), (&json!("expired"), &json!("scheduler"), &made["id"]));
+        assert_eq!(listed("?status=revoked").await.len(), 1);
+        assert_eq!(listed("?status=active").await.len(), 2);
+        for path in ["sdk-keys", "api-tokens"] {
+            let mut n_seen = 0;
+            let mut next = Some(format!("{path}?limit=1"));
+            while let Some(url) = next {
+                let page = server.get(&url).await;
+                n_seen += page.body["data"].as_array().unwrap().len();
+                next = page.body["next_cursor"].as_str().map(|cursor| format!("{path}?limit=1&cursor={cursor}"));
+            }
+            assert_eq!(n_seen, if path == "sdk-keys" { 3 } else { 2 });
+        }
+    }
 }

@@ -90,3 +90,18 @@ fn bodies_admit_no_unknown_members() {
         }
     }
 }
+
+/// `SORTITION_RENEW_OPENAPI=1` writes the file anew instead.
+#[test]
+fn the_committed_document_is_what_the_code_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+    let text = format!("{}\n", serde_json::to_string_pretty(openapi()).unwrap());
+    if std::env::var("SORTITION_RENEW_OPENAPI").is_ok_and(|value| value == "1") {
+        std::fs::write(path, &text).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap();
+    assert!(
+        committed == text,
+        "docs/openapi.json is outdated: renew it with SORTITION_RENEW_OPENAPI=1"
+    );
+}

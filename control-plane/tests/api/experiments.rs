@@ -86,7 +86,7 @@ on_both_databases! {
         moves("experiments/e/start").await.problem(409, "illegal_transition");
         moves("experiments/e/resume").await.problem(409, "illegal_transition");
         let refused = moves("experiments/e/archive").await;
-        assert_eq!(refused.body["allowed"], json!(["pause", "complete"]), "{refused:?}");
+        assert_eq!(refused.body["allowed"], json!(["pause", "freeze-enrolment", "complete", "ship"]), "{refused:?}");
         assert_eq!(moves("experiments/e/pause").await.body["status"], "paused");
         assert_eq!(moves("experiments/e/complete").await.body["status"], "completed");
         moves("experiments/e/resume").await.problem(409, "illegal_transition");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const PASSWORD: &str = "correct horse battery";
 
 /// A signed-in user.
-struct Session {
+pub struct Session {
     cookie: String,
     csrf: String,
 }
@@ -18,7 +18,7 @@ async fn sign_in(server: &Server, email: &str, password: &str) -> Answer {
     send(server.anonymous(Method::POST, "session").json(&body)).await
 }
 
-async fn session(server: &Server, email: &str) -> Session {
+pub async fn session(server: &Server, email: &str) -> Session {
     let answer = sign_in(server, email, PASSWORD).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     let cookie = answer.headers["set-cookie"].to_str().unwrap().to_owned();
@@ -32,7 +32,7 @@ async fn session(server: &Server, email: &str) -> Session {
 }
 
 impl Session {
-    async fn send(
+    pub async fn send(
         &self,
         server: &Server,
         method: Method,
@@ -51,7 +51,7 @@ impl Session {
     }
 }
 
-async fn user(server: &Server, email: &str, grants: Value) -> Value {
+pub async fn user(server: &Server, email: &str, grants: Value) -> Value {
     let body = json!({ "email": email, "password": PASSWORD, "grants": grants });
     server.made("users", body).await
 }

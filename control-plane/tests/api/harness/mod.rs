@@ -1,8 +1,10 @@
 //! A control plane of its own for each test, on either database.
 
 mod postgres;
+mod replica;
 mod server;
 
+pub use replica::Replica;
 pub use server::{Answer, Server, send};
 
 /// Where a test's server keeps its definitions.

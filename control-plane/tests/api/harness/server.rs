@@ -54,6 +54,8 @@ impl Server {
             list_secret: Some([7; 32]),
             // Nobody listens there.
             collector_url: "http://127.0.0.1:1".to_owned(),
+            // Where tests receive what webhooks are sent.
+            webhook_networks: vec!["127.0.0.0/8".parse().unwrap()],
             ..Settings::default()
         };
         change(&mut settings);

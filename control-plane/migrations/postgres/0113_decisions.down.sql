@@ -1,0 +1,3 @@
+DROP TABLE decision_approvals;
+DROP TABLE decisions;
+DROP FUNCTION refuse_change_of_decisions();

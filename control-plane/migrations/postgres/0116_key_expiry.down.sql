@@ -1,0 +1,1 @@
+ALTER TABLE sdk_keys DROP COLUMN expires_at;

@@ -1,0 +1,2 @@
+DROP TABLE decision_approvals;
+DROP TABLE decisions;

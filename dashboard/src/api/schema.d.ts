@@ -11,7 +11,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the API tokens in reach, revoked ones included. */
+        /** Lists the API tokens in reach, revoked ones included, oldest first. */
         get: operations["list_api_tokens"];
         put?: never;
         /** Makes an API token. The answer shows it, and nothing does again. */
@@ -234,6 +234,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/experiments/{id}/clone": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Copies the definition of an experiment of any status into a new draft, with a new salt and without times. */
+        post: operations["clone_experiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/experiments/{id}/complete": {
         parameters: {
             query?: never;
@@ -245,6 +262,62 @@ export interface paths {
         put?: never;
         /** Ends an experiment for good, and ships a variant to everyone if one is named. */
         post: operations["complete_experiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{id}/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers the decision about an experiment. */
+        get: operations["get_decision"];
+        put?: never;
+        /**
+         * Decides about an experiment that has started, once: records the decision with the results, and ends the
+         *     experiment. `ship` serves the variant to everyone, all others the control; of an experiment that is completed
+         *     already, `iterate`, `inconclusive` and `invalid` leave what it serves as it is.
+         */
+        post: operations["decide_experiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{id}/decision/approvals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Agrees with a decision, in person: whoever decided cannot, and tokens cannot. `?comment=` says why. */
+        post: operations["approve_decision"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{id}/freeze-enrolment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Enrols nobody new: units that bring a prior assignment stay in and are measured, all others get the control. */
+        post: operations["freeze_enrolment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -339,6 +412,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/experiments/{id}/ship": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Serves one variant to everyone in the audience; ends the experiment if it has not ended. Of a completed
+         *     experiment it changes what is shipped.
+         */
+        post: operations["ship_experiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/experiments/{id}/start": {
         parameters: {
             query?: never;
@@ -350,6 +443,57 @@ export interface paths {
         put?: never;
         /** Starts a draft, now or at its `start_at`. */
         post: operations["start_experiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{id}/unfreeze": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Enrols new units again after its enrolment was frozen. */
+        post: operations["unfreeze_enrolment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experiments/{id}/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Says what stands against starting an experiment, and starts nothing. */
+        post: operations["validate_experiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers everything that people define in the environment, but for what is archived. */
+        get: operations["export_bundle"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -525,6 +669,26 @@ export interface paths {
         put?: never;
         /** Defines a holdout again as an earlier version did. */
         post: operations["roll_back_holdout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes what is missing of a document, and changes what differs, all of it or nothing. `?dry_run=true` answers the
+         *     difference.
+         */
+        post: operations["import_bundle"];
         delete?: never;
         options?: never;
         head?: never;
@@ -868,6 +1032,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists schedules, newest first. */
+        get: operations["list_schedules"];
+        put?: never;
+        /**
+         * Has steps made at given times: moves of an experiment, or changes of an experiment or flag. Every step is checked
+         *     again when it is due; one that is refused then ends the schedule.
+         */
+        post: operations["create_schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers a schedule by its name or id. */
+        get: operations["get_schedule"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Calls off the steps that are still to come. */
+        post: operations["cancel_schedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the changes of a schedule, newest first; every step is one. */
+        get: operations["list_schedule_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sdk-keys": {
         parameters: {
             query?: never;
@@ -875,7 +1111,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the SDK keys of the environment, revoked ones included. */
+        /** Lists the SDK keys of the environment, revoked and expired ones included, oldest first. */
         get: operations["list_sdk_keys"];
         put?: never;
         /** Makes an SDK key. The answer shows it, and nothing does again. */
@@ -1084,6 +1320,128 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the project's webhooks, sorted by name. */
+        get: operations["list_webhooks"];
+        put?: never;
+        /** Tells a URL what happens in the project from now on. The answer shows the secret of its signatures, once. */
+        post: operations["create_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers a webhook by its name or id. */
+        get: operations["get_webhook"];
+        put?: never;
+        post?: never;
+        /** Deletes a webhook with its deliveries. */
+        delete: operations["delete_webhook"];
+        options?: never;
+        head?: never;
+        /** Changes a webhook by a JSON Merge Patch. Messages that wait go to its new URL; while it is not enabled they wait. */
+        patch: operations["patch_webhook"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{name}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the deliveries of a webhook, newest first, with every try. They are kept for 30 days. */
+        get: operations["list_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{name}/deliveries/{delivery}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a message again under its own id, and tries for 24 hours as at first. */
+        post: operations["replay_delivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the changes of a webhook, newest first. */
+        get: operations["list_webhook_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{name}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Gives a webhook a new secret. For 24 hours messages are signed with both. */
+        post: operations["rotate_webhook_secret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sends a message of type `webhook.test`, whatever the webhook's patterns. */
+        post: operations["test_webhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1109,6 +1467,15 @@ export interface components {
             role: components["schemas"]["Role"];
             /** @description The token itself: only in the answer to its creation. */
             token?: string | null;
+        };
+        /** @description Somebody agrees. */
+        Approval: {
+            /** @description When. */
+            approved_at: components["schemas"]["Time"];
+            /** @description E-mail address. */
+            approver: string;
+            /** @description Why. */
+            comment?: string | null;
         };
         /** @description Unit id → variant. */
         Assignments: {
@@ -1176,6 +1543,26 @@ export interface components {
             /** @description What is wrong there. */
             reason?: string | null;
         };
+        /** @description Everything that people define in an environment and what it shares with its project. */
+        Bundle: {
+            /** @description Experiments of the environment. */
+            experiments?: components["schemas"]["ExperimentDefinition"][];
+            /** @description Flags of the environment. */
+            flags?: components["schemas"]["FlagDefinition"][];
+            /** @description Holdouts of the project. */
+            holdouts?: components["schemas"]["HoldoutDefinition"][];
+            /** @description Layers of the project. */
+            layers?: components["schemas"]["LayerDefinition"][];
+            /** @description Metrics of the project. */
+            metrics?: components["schemas"]["MetricDefinition"][];
+            /** @description Segments of the project. */
+            segments?: components["schemas"]["SegmentDefinition"][];
+            /**
+             * Format: int32
+             * @description Version of this form: 1.
+             */
+            sortition: number;
+        };
         /** @description Where the client form of a generation lies: what browsers hold of it, a blob of the same format. */
         ClientFormObject: {
             /** @description BLAKE3 of it, 64 hex digits. */
@@ -1189,6 +1576,12 @@ export interface components {
              * @description Size in bytes.
              */
             size: number;
+        };
+        /** @description What a copy is called. */
+        CloneRequest: {
+            flag?: components["schemas"]["Name"] | null;
+            /** @description Name of the copy. */
+            name: components["schemas"]["Name"];
         };
         /** @description A treatment compared with control. */
         Comparison: {
@@ -1329,6 +1722,72 @@ export interface components {
                 [key: string]: number;
             };
         };
+        /** @description A decision about an experiment. */
+        Decision: {
+            /** @description Warnings that the author accepted. */
+            acknowledged: string[];
+            /** @description Who agreed, each in person. */
+            approvals?: components["schemas"]["Approval"][];
+            /** @description Who decided. */
+            author: string;
+            /** @description When. */
+            decided_at: components["schemas"]["Time"];
+            /** @description What was decided. */
+            decision: components["schemas"]["DecisionKind"];
+            /** @description Its name. */
+            experiment: string;
+            /** @description Id of the experiment. */
+            experiment_id: string;
+            /** @description Why. */
+            reason: string;
+            /** @description The results as every reader saw them at that time. */
+            results: components["schemas"]["Results"];
+            /** @description Variant that was shipped. */
+            variant?: string | null;
+            /**
+             * Format: int64
+             * @description Version of the experiment that the decision was about.
+             */
+            version: number;
+        };
+        /**
+         * @description What is decided.
+         * @enum {string}
+         */
+        DecisionKind: "ship" | "iterate" | "kill" | "inconclusive" | "invalid";
+        /** @description A message on its way to a receiver. */
+        Delivery: {
+            /** @description Every try so far, oldest first. */
+            attempts: components["schemas"]["DeliveryAttempt"][];
+            /** @description What is posted. */
+            body: Record<string, never>;
+            /** @description When the message was written. */
+            created_at: components["schemas"]["Time"];
+            /** @description Its type, such as `experiment.started`. */
+            event: string;
+            /** @description Id of the message: its `webhook-id`. */
+            id: string;
+            next_attempt_at?: components["schemas"]["Time"] | null;
+            /** @description `pending`, `delivered` or `failed`. */
+            status: string;
+        };
+        /** @description One try. */
+        DeliveryAttempt: {
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description How long it took.
+             */
+            duration_ms: number;
+            /** @description Why there was none. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description HTTP status of the answer; null when there was none.
+             */
+            status?: number | null;
+        };
         /** @description One member that differs. */
         Difference: {
             after?: components["schemas"]["JsonValue"] | null;
@@ -1382,6 +1841,8 @@ export interface components {
             description?: string | null;
             name?: null | components["schemas"]["Slug"];
         };
+        /** @description `*`, all messages about a kind of thing (`experiment.*`), or one type (`experiment.started`). */
+        EventPattern: string;
         /** @description An experiment. */
         Experiment: {
             /** @description Holdouts that cover it: those that it names and, as of its start, those of the whole project. */
@@ -1404,6 +1865,7 @@ export interface components {
             expected_daily_units?: number | null;
             /** @description Key under which clients ask for it. */
             flag: string;
+            frozen_at?: components["schemas"]["Time"] | null;
             /** @description Metrics that must not get worse. */
             guardrail_metrics: components["schemas"]["Guardrail"][];
             /** @description Holdouts that it names. */
@@ -1884,6 +2346,15 @@ export interface components {
          * @enum {string}
          */
         HoldoutScope: "project" | "listed";
+        /** @description What an import did. */
+        Imported: {
+            /** @description What was made, as `kind name`. */
+            created: string[];
+            /** @description How many were as the document says already. */
+            n_unchanged: number;
+            /** @description What was changed. */
+            updated: string[];
+        };
         /** @description Any JSON value; at most 64 KiB when serialised. */
         JsonValue: unknown;
         /**
@@ -1891,6 +2362,22 @@ export interface components {
          * @enum {string}
          */
         KeyKind: "server" | "client";
+        /** @description What stands against starting an experiment now. */
+        LaunchFindings: {
+            /** @description What the present state of things forbids: the experiment's status, or a full layer. */
+            conflicts: {
+                /** @description `illegal_transition` or `layer_full`. */
+                code: string;
+                /** @description What stands against it. */
+                detail: string;
+            }[];
+            /** @description What must be mended in the definition. */
+            errors: components["schemas"]["Problem"][];
+            /** @description Whether a start that acknowledges the same codes would succeed. */
+            ready: boolean;
+            /** @description What the author must acknowledge. */
+            warnings: components["schemas"]["Warning"][];
+        };
         /** @description A layer. */
         Layer: {
             /** @description When it was created. */
@@ -2077,6 +2564,27 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list. */
+        ListOf_Delivery: {
+            /** @description The items. */
+            data: {
+                /** @description Every try so far, oldest first. */
+                attempts: components["schemas"]["DeliveryAttempt"][];
+                /** @description What is posted. */
+                body: Record<string, never>;
+                /** @description When the message was written. */
+                created_at: components["schemas"]["Time"];
+                /** @description Its type, such as `experiment.started`. */
+                event: string;
+                /** @description Id of the message: its `webhook-id`. */
+                id: string;
+                next_attempt_at?: components["schemas"]["Time"] | null;
+                /** @description `pending`, `delivered` or `failed`. */
+                status: string;
+            }[];
+            /** @description `cursor` of the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
         ListOf_Environment: {
             /** @description The items. */
             data: (components["schemas"]["EnvironmentDefinition"] & {
@@ -2119,6 +2627,7 @@ export interface components {
                 expected_daily_units?: number | null;
                 /** @description Key under which clients ask for it. */
                 flag: string;
+                frozen_at?: components["schemas"]["Time"] | null;
                 /** @description Metrics that must not get worse. */
                 guardrail_metrics: components["schemas"]["Guardrail"][];
                 /** @description Holdouts that it names. */
@@ -2319,11 +2828,45 @@ export interface components {
             next_cursor?: string | null;
         };
         /** @description One page of a list. */
+        ListOf_Schedule: {
+            /** @description The items. */
+            data: {
+                /** @description Who asked for it. */
+                author: string;
+                /** @description When it was created. */
+                created_at: components["schemas"]["Time"];
+                /** @description What it is for. */
+                description?: string | null;
+                /** @description The experiment that it moves. */
+                experiment?: string | null;
+                /** @description The flag that it moves. */
+                flag?: string | null;
+                /** @description Id. */
+                id: string;
+                /** @description Name. */
+                name: string;
+                /** @description Where it stands. */
+                status: components["schemas"]["ScheduleStatus"];
+                /** @description Its steps, with what became of those that were due. */
+                steps: components["schemas"]["ScheduleStep"][];
+                /** @description When it was last changed. */
+                updated_at: components["schemas"]["Time"];
+                /**
+                 * Format: int64
+                 * @description 1, 2, 3, …; also the `ETag`. Every step makes one.
+                 */
+                version: number;
+            }[];
+            /** @description `cursor` of the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
         ListOf_SdkKey: {
             /** @description The items. */
             data: {
                 /** @description When it was made. */
                 created_at: components["schemas"]["Time"];
+                expires_at?: components["schemas"]["Time"] | null;
                 /** @description Its last four characters. */
                 hint: string;
                 /** @description Id. */
@@ -2411,6 +2954,27 @@ export interface components {
                  */
                 version: number;
             }[];
+            /** @description `cursor` of the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        ListOf_Webhook: {
+            /** @description The items. */
+            data: (components["schemas"]["WebhookDefinition"] & {
+                /** @description When it was created. */
+                created_at: components["schemas"]["Time"];
+                /** @description Id. */
+                id: string;
+                /** @description What its messages are signed with: only in the answers to its creation and to a rotation. */
+                secret?: string | null;
+                /** @description When it was last changed. */
+                updated_at: components["schemas"]["Time"];
+                /**
+                 * Format: int64
+                 * @description 1, 2, 3, …; also the `ETag`.
+                 */
+                version: number;
+            })[];
             /** @description `cursor` of the next page; null at the end. */
             next_cursor?: string | null;
         };
@@ -2700,6 +3264,16 @@ export interface components {
             /** @description What it may do. */
             role: components["schemas"]["Role"];
         };
+        /** @description What is decided, and why. */
+        NewDecision: {
+            /** @description Codes of warnings that are accepted. */
+            acknowledge?: string[];
+            /** @description What is decided. */
+            decision: components["schemas"]["DecisionKind"];
+            /** @description Why. */
+            reason: string;
+            variant?: components["schemas"]["Name"] | null;
+        };
         /** @description A new password. */
         NewPassword: {
             /** @description The present one: needed by whoever changes their own. */
@@ -2709,6 +3283,7 @@ export interface components {
         };
         /** @description What the new key is for. */
         NewSdkKey: {
+            expires_at?: components["schemas"]["Time"] | null;
             /** @description `server` for servers; `client` for browsers and apps. */
             kind: components["schemas"]["KeyKind"];
             /** @description What people call it. */
@@ -2750,6 +3325,15 @@ export interface components {
             flag: components["schemas"]["Name"];
             /** @description Variant that it must serve. */
             variant: components["schemas"]["Name"];
+        };
+        /** @description One thing that is wrong with a request body or parameter. */
+        Problem: {
+            /** @description Stable word for the broken rule, such as `required` or `too_long`. */
+            code: string;
+            /** @description The rule in words. */
+            detail: string;
+            /** @description RFC 6901 pointer into the body; the parameter's name for a query or header parameter. */
+            pointer: string;
         };
         /** @description The shape of every error answer (schema only). */
         ProblemDocument: {
@@ -3068,10 +3652,68 @@ export interface components {
              */
             statistic?: number | null;
         };
+        /** @description A schedule. */
+        Schedule: {
+            /** @description Who asked for it. */
+            author: string;
+            /** @description When it was created. */
+            created_at: components["schemas"]["Time"];
+            /** @description What it is for. */
+            description?: string | null;
+            /** @description The experiment that it moves. */
+            experiment?: string | null;
+            /** @description The flag that it moves. */
+            flag?: string | null;
+            /** @description Id. */
+            id: string;
+            /** @description Name. */
+            name: string;
+            /** @description Where it stands. */
+            status: components["schemas"]["ScheduleStatus"];
+            /** @description Its steps, with what became of those that were due. */
+            steps: components["schemas"]["ScheduleStep"][];
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description 1, 2, 3, …; also the `ETag`. Every step makes one.
+             */
+            version: number;
+        };
+        /** @description Steps of one experiment or flag at given times. */
+        ScheduleDefinition: {
+            /** @description What the schedule is for. */
+            description?: string | null;
+            experiment?: components["schemas"]["Name"] | null;
+            flag?: components["schemas"]["Name"] | null;
+            /** @description Name, unique in the environment; generated when absent. */
+            name?: components["schemas"]["Name"];
+            /** @description What happens, in rising order of time. */
+            steps: components["schemas"]["StepDefinition"][];
+        };
+        /**
+         * @description Where a schedule stands.
+         * @enum {string}
+         */
+        ScheduleStatus: "active" | "done" | "failed" | "cancelled";
+        /** @description A step of a schedule. */
+        ScheduleStep: {
+            /** @description Codes of warnings that are accepted. */
+            acknowledge: string[];
+            action?: components["schemas"]["StepAction"] | null;
+            /** @description When. */
+            at: components["schemas"]["Time"];
+            outcome?: components["schemas"]["StepOutcome"] | null;
+            /** @description The patch. */
+            patch?: Record<string, never> | null;
+            /** @description Variant that is shipped. */
+            variant?: string | null;
+        };
         /** @description An SDK key. */
         SdkKey: {
             /** @description When it was made. */
             created_at: components["schemas"]["Time"];
+            expires_at?: components["schemas"]["Time"] | null;
             /** @description Its last four characters. */
             hint: string;
             /** @description Id. */
@@ -3193,6 +3835,11 @@ export interface components {
             /** @description An experiment of the same environment; the rule is skipped for units that are not enrolled. */
             experiment: components["schemas"]["Name"];
         };
+        /** @description What everyone gets. */
+        ShipRequest: {
+            /** @description Name of the variant. */
+            variant: components["schemas"]["Name"];
+        };
         /** @description Short for `all(country in …, platform in …, segment …)`. */
         ShortTargeting: {
             /** @description Values of the attribute `country`. */
@@ -3241,6 +3888,29 @@ export interface components {
         StartRequest: {
             /** @description Codes of warnings; those that are not raised are ignored. */
             acknowledge?: string[];
+        };
+        /**
+         * @description A move of an experiment.
+         * @enum {string}
+         */
+        StepAction: "start" | "pause" | "resume" | "freeze_enrolment" | "unfreeze" | "complete" | "ship" | "archive";
+        /** @description One step: a move of an experiment, or a change of a definition. */
+        StepDefinition: {
+            /** @description Codes of warnings that are accepted by `start` and `freeze_enrolment`. */
+            acknowledge?: string[];
+            action?: components["schemas"]["StepAction"] | null;
+            /** @description When; a step whose time passed while no control plane ran is made as soon as one runs. */
+            at: components["schemas"]["Time"];
+            /** @description A JSON Merge Patch of the definition as it will be then; this or `action`. */
+            patch?: Record<string, never> | null;
+            variant?: components["schemas"]["Name"] | null;
+        };
+        /** @description What became of a step. */
+        StepOutcome: {
+            /** @description When it was tried. */
+            at: components["schemas"]["Time"];
+            /** @description Why it was refused, as the API would have answered; null when it was made. */
+            problem?: Record<string, never> | null;
         };
         /** @description Randomises slices of time of a cluster instead of units. */
         SwitchbackDefinition: {
@@ -3424,6 +4094,68 @@ export interface components {
              */
             version: number;
         };
+        /** @description A warning that must be acknowledged before something is done. */
+        Warning: {
+            /**
+             * @description At a start `underpowered`, `no_baseline`, `short_duration`, `metric_not_flowing` or `overlapping_audience`; when
+             *     enrolment is frozen `no_prior_assignments`; when it is decided to ship `no_results`, `horizon_not_reached` or
+             *     `srm_failed`.
+             */
+            code: string;
+            /** @description What is doubtful, with numbers. */
+            detail: string;
+        };
+        /** @description A webhook. */
+        Webhook: {
+            /** @description When it was created. */
+            created_at: components["schemas"]["Time"];
+            /** @description Who receives, and what for. */
+            description?: string | null;
+            /** @description Whether messages are sent. */
+            enabled?: boolean;
+            /** @description Which messages: `*`, `experiment.*`, `experiment.started`, …. */
+            events?: components["schemas"]["EventPattern"][];
+            /** @description Id. */
+            id: string;
+            /** @description Name, unique in the project. */
+            name: components["schemas"]["Name"];
+            /** @description What its messages are signed with: only in the answers to its creation and to a rotation. */
+            secret?: string | null;
+            /** @description When it was last changed. */
+            updated_at: components["schemas"]["Time"];
+            /** @description Where messages are posted: an `https` URL; `http` in networks that are allowed by configuration alone. */
+            url: string;
+            /**
+             * Format: int64
+             * @description 1, 2, 3, …; also the `ETag`.
+             */
+            version: number;
+        };
+        /** @description A receiver of messages about what happens in a project. */
+        WebhookDefinition: {
+            /** @description Who receives, and what for. */
+            description?: string | null;
+            /** @description Whether messages are sent. */
+            enabled?: boolean;
+            /** @description Which messages: `*`, `experiment.*`, `experiment.started`, …. */
+            events?: components["schemas"]["EventPattern"][];
+            /** @description Name, unique in the project. */
+            name: components["schemas"]["Name"];
+            /** @description Where messages are posted: an `https` URL; `http` in networks that are allowed by configuration alone. */
+            url: string;
+        };
+        /** @description A JSON Merge Patch: members that are left out stay, null takes one away. */
+        WebhookDefinitionPatch: {
+            /** @description Who receives, and what for. */
+            description?: string | null;
+            /** @description Whether messages are sent. */
+            enabled?: boolean | null;
+            /** @description Which messages: `*`, `experiment.*`, `experiment.started`, …. */
+            events?: components["schemas"]["EventPattern"][] | null;
+            name?: null | components["schemas"]["Name"];
+            /** @description Where messages are posted: an `https` URL; `http` in networks that are allowed by configuration alone. */
+            url?: string | null;
+        };
     };
     responses: never;
     parameters: never;
@@ -3435,7 +4167,16 @@ export type $defs = Record<string, never>;
 export interface operations {
     list_api_tokens: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Most items to answer, 1 to 500. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only items of this status. */
+                status?: string;
+                /** @description Only items whose name or key contains this text. */
+                q?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -4247,6 +4988,60 @@ export interface operations {
             };
         };
     };
+    clone_experiment: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CloneRequest"];
+            };
+        };
+        responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     complete_experiment: {
         parameters: {
             query?: {
@@ -4273,6 +5068,193 @@ export interface operations {
         requestBody?: {
             content: {
                 "application/json": components["schemas"]["CompleteRequest"] | null;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_decision: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    decide_experiment: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDecision"];
+            };
+        };
+        responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    approve_decision: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    freeze_enrolment: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StartRequest"] | null;
             };
         };
         responses: {
@@ -4507,6 +5489,53 @@ export interface operations {
             };
         };
     };
+    ship_experiment: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ShipRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     start_experiment: {
         parameters: {
             query?: {
@@ -4542,6 +5571,129 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    unfreeze_enrolment: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Experiment"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    validate_experiment: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["StartRequest"] | null;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LaunchFindings"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    export_bundle: {
+        parameters: {
+            query?: {
+                /** @description `json` or `yaml`. */
+                format?: "json" | "yaml";
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Bundle"];
                 };
             };
             "4XX": {
@@ -5200,6 +6352,49 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Holdout"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    import_bundle: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Bundle"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Imported"];
                 };
             };
             "4XX": {
@@ -6322,9 +7517,231 @@ export interface operations {
             };
         };
     };
-    list_sdk_keys: {
+    list_schedules: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer, 1 to 500. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only items of this status. */
+                status?: string;
+                /** @description Only items whose name or key contains this text. */
+                q?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOf_Schedule"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_schedule: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleDefinition"];
+            };
+        };
+        responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_schedule: {
         parameters: {
             query?: never;
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    cancel_schedule: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match"?: string;
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_schedule_history: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer, 1 to 500. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only items of this status. */
+                status?: string;
+                /** @description Only items whose name or key contains this text. */
+                q?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOf_Version"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_sdk_keys: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer, 1 to 500. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only items of this status. */
+                status?: string;
+                /** @description Only items whose name or key contains this text. */
+                q?: string;
+            };
             header?: {
                 /** @description Project, unless the token sees one alone; `default` when absent. */
                 "X-Project"?: string;
@@ -7082,6 +8499,454 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_webhooks: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer, 1 to 500. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only items of this status. */
+                status?: string;
+                /** @description Only items whose name or key contains this text. */
+                q?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOf_Webhook"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_webhook: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookDefinition"];
+            };
+        };
+        responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_webhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_webhook: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match": string;
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    patch_webhook: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header: {
+                /** @description `ETag` of the version that the change is meant for */
+                "If-Match": string;
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/merge-patch+json": components["schemas"]["WebhookDefinitionPatch"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_deliveries: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer, 1 to 500. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only items of this status. */
+                status?: string;
+                /** @description Only items whose name or key contains this text. */
+                q?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOf_Delivery"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    replay_delivery: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                delivery: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    list_webhook_history: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer, 1 to 500. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only items of this status. */
+                status?: string;
+                /** @description Only items whose name or key contains this text. */
+                q?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOf_Version"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    rotate_webhook_secret: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    test_webhook: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What the write would do (`dry_run`). */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Delivery"];
                 };
             };
             "4XX": {

@@ -1,9 +1,7 @@
 //! Sending to the collector: a client's batch while it waits, the edge's own exposures afterwards, and what a queue kept.
 
-use worker::Env;
-
 use super::settings::WorkerSettings;
-use super::{Isolate, io, now_ms};
+use super::{Env, Isolate, console, io, now_ms};
 use crate::events::{COLLECTOR_PATH, Forward, Forwarded};
 use crate::exposures::{Delivery, Parcel};
 use crate::queue::{Message, retry_delay_s};
@@ -44,7 +42,7 @@ async fn keep(service: &Service, env: &Env, messages: Option<Vec<Vec<u8>>>) -> F
     };
     for message in messages {
         if let Err(error) = io::put(env, &message).await {
-            worker::console_error!("the queue takes nothing: error={error}");
+            console::error(&format!("the queue takes nothing: error={error}"));
             service.queue_failed(now_ms());
             return Forwarded::Unreachable;
         }
@@ -70,12 +68,12 @@ async fn post(
     match io::post(&url, &headers, body).await {
         Ok(forwarded) => {
             if let Forwarded::Answered { status: status @ 500.., .. } = &forwarded {
-                worker::console_warn!("the collector failed: status={status}");
+                console::warn(&format!("the collector failed: status={status}"));
             }
             forwarded
         }
         Err(error) => {
-            worker::console_warn!("collector not reached: error={error}");
+            console::warn(&format!("collector not reached: error={error}"));
             Forwarded::Unreachable
         }
     }
@@ -113,7 +111,7 @@ async fn deliver(isolate: &Isolate, env: &Env, parcel: &Parcel, asks_collector: 
         let delivery = Delivery::of(&post(settings, key, content_type, None, &parcel.body).await);
         service.observe_collector(delivery, now_ms());
         if delivery == Delivery::Refused {
-            worker::console_error!("exposures refused by the collector");
+            console::error("exposures refused by the collector");
         }
         if delivery != Delivery::TryAgain {
             return delivery;
@@ -139,7 +137,7 @@ pub(super) async fn consume(
     let mut is_down = false;
     for (at, bytes) in messages.into_iter().enumerate() {
         let Some(message) = Message::decode(&bytes) else {
-            worker::console_error!("a message of the queue is none of ours; it is dropped");
+            console::error("a message of the queue is none of ours; it is dropped");
             verdicts.push(DONE);
             continue;
         };
@@ -152,7 +150,7 @@ pub(super) async fn consume(
             is_down = delivery == Delivery::TryAgain;
         }
         if delivery == Delivery::Refused {
-            worker::console_error!("queued events refused by the collector");
+            console::error("queued events refused by the collector");
         }
         verdicts.push(if delivery == Delivery::TryAgain {
             let n_attempts = n_attempts.get(at).copied().unwrap_or(1);

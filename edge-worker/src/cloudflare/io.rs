@@ -1,14 +1,14 @@
 //! What JavaScript does for the service, in `shim/io.js`: reading objects, posting events, filling the queue, waiting.
 //!
-//! The `worker` crate could do it from here, but its wrappers of requests, responses, streams and R2 make the Worker
-//! larger, and each call crosses into JavaScript many times. These cross once.
+//! The crate `worker` could do it from here, but its wrappers of requests, responses, streams and bindings make the Worker a fifth
+//! larger, used or not, and each call crosses into JavaScript many times. These cross once.
 
 use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::JsCast as _;
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
-use worker::Env;
 
+use super::Env;
 use crate::events::Forwarded;
 
 #[wasm_bindgen(raw_module = "./io.js")]

@@ -10,6 +10,7 @@
 )]
 
 mod collector;
+mod console;
 mod io;
 mod routing;
 mod settings;
@@ -22,7 +23,6 @@ use std::rc::Rc;
 
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
-use worker::{Date, Env};
 
 use crate::archive::Wanted;
 use crate::fail_open;
@@ -32,6 +32,9 @@ use crate::response::{Answer, Problem};
 use crate::service::{Outcome, Service};
 use crate::standing::Source;
 use settings::WorkerSettings;
+
+/// The Worker's bindings, variables and secrets.
+type Env = js_sys::Object;
 
 struct Isolate {
     service: Service,
@@ -48,7 +51,7 @@ fn isolate() -> Option<Rc<Isolate>> {
 }
 
 fn now_ms() -> i64 {
-    i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)
+    milliseconds(js_sys::Date::now())
 }
 
 /// Reads the variables and makes the service. To be called once per instance, before anything else; the bindings are the same for all

@@ -1,8 +1,8 @@
 //! The Worker's variables and secrets.
 
 use js_sys::Reflect;
-use worker::Env;
 
+use super::{Env, console};
 use crate::routing::{Hosts, RoutingConfig};
 use crate::service::ServiceConfig;
 use crate::trust::PublicKeys;
@@ -47,8 +47,8 @@ impl WorkerSettings {
         let list_secret = text("SORTITION_LIST_SECRET").and_then(|secret| {
             let decoded = crate::service::parse_secret(&secret);
             if decoded.is_none() {
-                worker::console_error!(
-                    "SORTITION_LIST_SECRET is not 32 bytes in hex; lists of unit ids match nobody"
+                console::error(
+                    "SORTITION_LIST_SECRET is not 32 bytes in hex; lists of unit ids match nobody",
                 );
             }
             decoded
@@ -86,7 +86,7 @@ impl WorkerSettings {
 /// Whose configs are taken. A setting that cannot be read must not mean everyone's.
 fn public_keys(text: &str) -> PublicKeys {
     PublicKeys::parse(text).unwrap_or_else(|error| {
-        worker::console_error!("SORTITION_PUBLIC_KEYS: {error}; no config is taken");
+        console::error(&format!("SORTITION_PUBLIC_KEYS: {error}; no config is taken"));
         PublicKeys::NOBODY
     })
 }
@@ -97,7 +97,7 @@ fn routing(text: &dyn Fn(&str) -> Option<String>) -> RoutingConfig {
     let defaults = RoutingConfig::default();
     RoutingConfig {
         hosts: hosts.unwrap_or_else(|error| {
-            worker::console_error!("{error}; no request is routed");
+            console::error(&format!("{error}; no request is routed"));
             Hosts::default()
         }),
         sdk_keys: RoutingConfig::parse_keys(&text("SORTITION_ROUTING_KEYS").unwrap_or_default()),

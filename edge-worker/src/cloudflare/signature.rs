@@ -4,6 +4,7 @@ use js_sys::{Array, Promise, Uint8Array};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
 
+use super::console;
 use crate::trust::SignatureCheck;
 
 const ALGORITHM: &str = "Ed25519";
@@ -35,7 +36,7 @@ pub(super) async fn is_authentic(check: Option<&SignatureCheck>, blob: &[u8]) ->
         Some(check) => match try_verify(check, blob).await {
             Ok(is_authentic) => is_authentic,
             Err(error) => {
-                worker::console_error!("signature not checked: error={error:?}");
+                console::error_of("signature not checked:", &error);
                 false
             }
         },

@@ -1,9 +1,7 @@
 //! Reading configs: from the R2 bucket that is bound as `CONFIGS`, else over HTTP.
 
-use worker::Env;
-
 use super::settings::WorkerSettings;
-use super::{io, now_ms, signature};
+use super::{Env, console, io, now_ms, signature};
 use crate::archive::{Loaded, Wanted};
 use crate::config::pointer_key;
 use crate::copies::ConfigCopy;
@@ -54,15 +52,15 @@ pub(super) async fn adopt(
     source: Source,
 ) {
     match try_adopt(settings, environment, file, source).await {
-        Ok(Some(generation)) => worker::console_warn!(
+        Ok(Some(generation)) => console::warn(&format!(
             "the store gives no config; a copy is served: environment={} generation={generation} source={source:?}",
             environment.id()
-        ),
+        )),
         Ok(None) => {}
-        Err(reason) => worker::console_error!(
+        Err(reason) => console::error(&format!(
             "the copy of a config is refused: environment={} source={source:?} reason={reason}",
             environment.id()
-        ),
+        )),
     }
 }
 
@@ -119,7 +117,10 @@ pub(super) async fn load_client_form(
         Err(refusal) => refusal.to_string(),
     };
     environment.fail_client_form(now_ms());
-    worker::console_warn!("client form not taken: environment={} error={error}", environment.id());
+    console::warn(&format!(
+        "client form not taken: environment={} error={error}",
+        environment.id()
+    ));
 }
 
 /// Reads a generation by its manifest. Nothing of what is held changes.
@@ -150,28 +151,28 @@ fn log_failure(environment: &Environment) {
     let status = environment.status();
     if let Some(reason) = status.last_error {
         let object = status.last_refused.map(|refused| refused.object).unwrap_or_default();
-        worker::console_error!(
+        console::error(&format!(
             "config refused: environment={} object={object} reason={reason}",
             environment.id()
-        );
+        ));
     }
 }
 
 fn log_damage(environment: &Environment) {
     let Some(held) = environment.held() else { return };
     for fault in held.config().faults() {
-        worker::console_error!(
+        console::error(&format!(
             "an entry of the config is damaged: environment={} generation={} entry={} problem={}",
             environment.id(),
             held.generation(),
             fault.entry,
             fault.problem
-        );
+        ));
     }
 }
 
 fn fail(environment: &Environment, error: &str) {
-    worker::console_warn!("config not read: environment={} error={error}", environment.id());
+    console::warn(&format!("config not read: environment={} error={error}", environment.id()));
     environment.fail(error, now_ms());
 }
 

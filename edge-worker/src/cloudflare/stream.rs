@@ -1,9 +1,8 @@
 //! What `shim/stream.js` calls to serve a stream. Waiting and writing are JavaScript's; each request waits for itself.
 
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::Env;
 
-use super::{io, isolate, milliseconds, now_ms, store};
+use super::{Env, io, isolate, milliseconds, now_ms, store};
 use crate::frame;
 use crate::freshness::{FRESHEN_MS, STEP_MS, Wanted};
 use crate::request::Request;

@@ -3,30 +3,18 @@
 use eval_core::source::KeyKind;
 use eval_core::time::parse_rfc3339;
 use eval_core::{Assignment, Context};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::archive::{Loaded, Wanted};
 use crate::auth::Access;
 use crate::context::{self, MAX_NAME_BYTES, MAX_UNIT_BYTES};
 use crate::evaluate::separate;
+use crate::json::Raw;
 use crate::request::{Patience, Request, percent_decode};
 use crate::response::{Answer, Problem, push_json_string, to_json};
 use crate::service::{Outcome, Service};
 
 /// The unit type of an id that comes without one.
 const DEFAULT_UNIT_TYPE: &str = "user_id";
-
-/// What a `POST` may say of the unit besides its id.
-#[derive(Deserialize, Default)]
-struct Body<'r> {
-    #[serde(borrow, default)]
-    units: Option<&'r RawValue>,
-    #[serde(borrow, default)]
-    attributes: Option<&'r RawValue>,
-    #[serde(borrow, default)]
-    prior: Option<&'r RawValue>,
-}
 
 /// Answers, or says which generation has to be loaded first. `id` is as it stands in the path.
 pub(crate) fn assignments(
@@ -147,25 +135,26 @@ impl Asked {
     ) -> Result<Context<'r>, Problem> {
         let mut context = Context::new().unit(self.unit_type.as_str(), self.unit_id.as_str());
         if let Some(json) = attributes {
-            let raw: &RawValue = serde_json::from_str(json).map_err(|error| {
+            let raw = Raw::read(json.as_bytes()).map_err(|error| {
                 let detail = format!("attributes is a JSON object, percent-encoded: {error}");
                 Problem::new(400, "invalid_query", detail)
             })?;
-            context = context::attributes(context, context::members(raw, "/attributes")?.0);
+            context = context::attributes(context, context::members(raw, "/attributes")?);
         }
         if request.method != "POST" || request.body.is_empty() {
             return Ok(context);
         }
-        let body: Body<'r> = context::object(request.body)?;
-        if let Some(units) = body.units {
+        // Besides the id: further units, attributes and prior assignments.
+        let body = context::object(request.body)?;
+        if let Some(units) = body.member("units")? {
             // The first id of a type counts: the one of the path.
             context.units.extend(context::units(units, "/units")?);
         }
-        if let Some(attributes) = body.attributes {
-            let members = context::members(attributes, "/attributes")?.0;
+        if let Some(attributes) = body.member("attributes")? {
+            let members = context::members(attributes, "/attributes")?;
             context = context::attributes(context, members);
         }
-        match body.prior {
+        match body.member("prior")? {
             Some(prior) => context::priors(context, prior, "/prior"),
             None => Ok(context),
         }

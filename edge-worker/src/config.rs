@@ -2,11 +2,14 @@
 //!
 //! Decoding borrows its strings from the bytes, so nothing is copied, and a swap drops both together.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use eval_core::CompiledConfig;
 use eval_core::blob::{self, DecodeError, Header};
 use serde::{Deserialize, Serialize};
+
+use crate::json::{Members, Raw};
 
 self_cell::self_cell!(
     struct Cell {
@@ -111,7 +114,7 @@ pub enum Refusal {
     },
     /// The pointer is not the JSON that publishing writes.
     #[error("the pointer is not readable: {0}")]
-    Pointer(serde_json::Error),
+    Pointer(String),
     /// The pointer leads outside of the environment's configs.
     #[error("the pointer names the object {0:?}, which is not one of this environment")]
     Object(String),
@@ -171,8 +174,22 @@ pub fn pointer_key(environment: &str) -> String {
 impl Pointer {
     /// Reads a pointer, which must lead to a blob of this environment.
     pub fn read(bytes: &[u8], environment: &str) -> Result<Self, Refusal> {
-        let pointer: Self = serde_json::from_slice(bytes).map_err(Refusal::Pointer)?;
-        pointer.of(environment)
+        Self::parse(bytes).map_err(Refusal::Pointer)?.of(environment)
+    }
+
+    /// Reads a pointer to whatever blob. Members that it does not know are those of a newer publisher.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let members = Members::read(bytes).map_err(|error| error.to_string())?;
+        let form = field(&members, "client_form", Raw::members)?;
+        Ok(Self {
+            generation: required(&members, "generation", Raw::unsigned)?,
+            object: required(&members, "object", text)?,
+            blake3: field(&members, "blake3", text)?,
+            size: field(&members, "size", Raw::unsigned)?,
+            key_id: field(&members, "key_id", text)?,
+            signature: field(&members, "signature", text)?,
+            client_form: form.as_ref().map(ClientFormObject::of).transpose()?,
+        })
     }
 
     /// The pointer, if it leads to a blob of this environment.
@@ -203,6 +220,42 @@ impl Pointer {
         let (environment, name) = self.object.strip_prefix("configs/")?.split_once('/')?;
         (!name.contains('/') && !name.contains("..")).then_some(environment)
     }
+}
+
+impl ClientFormObject {
+    fn of(members: &Members<'_>) -> Result<Self, String> {
+        Ok(Self {
+            object: required(members, "object", text)?,
+            signature: field(members, "signature", text)?,
+        })
+    }
+}
+
+fn text(raw: Raw<'_>) -> Option<String> {
+    raw.text().map(Cow::into_owned)
+}
+
+/// A member of a pointer; absent or `null` it is `None`.
+fn field<'r, T>(
+    members: &Members<'r>,
+    name: &str,
+    read: fn(Raw<'r>) -> Option<T>,
+) -> Result<Option<T>, String> {
+    match members.member(name).map_err(|error| error.to_string())? {
+        None => Ok(None),
+        Some(raw) => match read(raw) {
+            None => Err(format!("`{name}` is of another type")),
+            value => Ok(value),
+        },
+    }
+}
+
+fn required<'r, T>(
+    members: &Members<'r>,
+    name: &str,
+    read: fn(Raw<'r>) -> Option<T>,
+) -> Result<T, String> {
+    field(members, name, read)?.ok_or_else(|| format!("`{name}` is missing"))
 }
 
 /// What to do about a pointer or blob, given what is held.

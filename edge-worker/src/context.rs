@@ -5,12 +5,10 @@
 //! its whole evaluation over one odd attribute. Nothing here recurses: a value that is not wanted is skipped as raw text.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use eval_core::{AttributeValue, Context};
-use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use eval_core::{AttributeValue, Context, MAX_LIST_LEN, MAX_STRING_BYTES};
 
+use crate::json::{Members, ObjectError, Raw};
 use crate::response::Problem;
 
 /// Bytes that a unit id may have.
@@ -26,84 +24,48 @@ const MAX_PRIORS: usize = 1000;
 /// The units of a request, `(unit type, unit id)`.
 pub(crate) type Units<'r> = Vec<(Cow<'r, str>, Cow<'r, str>)>;
 
-/// A JSON string, borrowed when it has no escapes.
-pub(crate) struct Text<'r>(pub(crate) Cow<'r, str>);
-
-impl<'de> Deserialize<'de> for Text<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string")
-            }
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(TextVisitor)
-    }
-}
-
-/// The members of a JSON object in order, their values unread.
-pub(crate) struct Members<'r>(pub(crate) Vec<(Cow<'r, str>, &'r RawValue)>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Members<'de>;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::with_capacity(8);
-                while let Some((Text(name), value)) = map.next_entry()? {
-                    members.push((name, value));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
 /// Reads a body that must be a JSON object.
-pub(crate) fn object<'r, T: Deserialize<'r>>(body: &'r [u8]) -> Result<T, Problem> {
-    let wrong_type = || {
-        Problem::field("", "wrong_type", "the body must be a JSON object, each member at most once")
+pub(crate) fn object(body: &[u8]) -> Result<Body<'_>, Problem> {
+    Members::read(body).map(Body).map_err(not_an_object)
+}
+
+fn not_an_object(error: ObjectError) -> Problem {
+    let (code, detail) = match error {
+        ObjectError::Malformed(at) => ("malformed_json", format!("the body is not JSON: {at}")),
+        ObjectError::WrongType => {
+            let rule = "the body must be a JSON object, each member at most once";
+            ("wrong_type", rule.to_owned())
+        }
     };
-    let malformed =
-        |error| Problem::field("", "malformed_json", format!("the body is not JSON: {error}"));
-    // Derived structs would also take an array, member by member.
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        serde_json::from_slice::<de::IgnoredAny>(body).map_err(malformed)?;
-        return Err(wrong_type());
+    Problem::field("", code, detail)
+}
+
+/// The members of a body, unread.
+pub(crate) struct Body<'r>(Members<'r>);
+
+impl<'r> Body<'r> {
+    /// One of them; `None` where it is absent or `null`.
+    pub(crate) fn member(&self, name: &str) -> Result<Option<Raw<'r>>, Problem> {
+        self.0.member(name).map_err(not_an_object)
     }
-    serde_json::from_slice(body)
-        .map_err(|error| if error.is_data() { wrong_type() } else { malformed(error) })
 }
 
 /// Reads the members of an object that must be one.
-pub(crate) fn members<'r>(raw: &'r RawValue, pointer: &str) -> Result<Members<'r>, Problem> {
-    serde_json::from_str(raw.get())
-        .map_err(|_| Problem::field(pointer, "wrong_type", "must be an object"))
+pub(crate) fn members<'r>(raw: Raw<'r>, pointer: &str) -> Result<Members<'r>, Problem> {
+    raw.members().ok_or_else(|| Problem::field(pointer, "wrong_type", "must be an object"))
 }
 
 /// Reads a string that must be one, of at most `max` bytes and not empty. `null` counts as absent.
 pub(crate) fn bounded_text<'r>(
-    raw: &'r RawValue,
+    raw: Raw<'r>,
     pointer: &str,
     max: usize,
 ) -> Result<Option<Cow<'r, str>>, Problem> {
-    if raw.get() == "null" {
+    if raw.is_null() {
         return Ok(None);
     }
-    let Text(text) = serde_json::from_str(raw.get())
-        .map_err(|_| Problem::field(pointer, "wrong_type", "must be a string"))?;
+    let text =
+        raw.text().ok_or_else(|| Problem::field(pointer, "wrong_type", "must be a string"))?;
     match text.len() {
         0 => Err(Problem::field(pointer, "too_short", "must not be empty")),
         len if len > max => {
@@ -114,7 +76,7 @@ pub(crate) fn bounded_text<'r>(
 }
 
 /// Reads `{"user_id": "u-1", …}`.
-pub(crate) fn units<'r>(raw: &'r RawValue, pointer: &str) -> Result<Units<'r>, Problem> {
+pub(crate) fn units<'r>(raw: Raw<'r>, pointer: &str) -> Result<Units<'r>, Problem> {
     let Members(members) = members(raw, pointer)?;
     if members.len() > MAX_UNITS {
         return Err(Problem::field(
@@ -143,7 +105,7 @@ pub(crate) fn units<'r>(raw: &'r RawValue, pointer: &str) -> Result<Units<'r>, P
 /// Reads `{"experiment": "variant", …}` into the context.
 pub(crate) fn priors<'r>(
     mut context: Context<'r>,
-    raw: &'r RawValue,
+    raw: Raw<'r>,
     pointer: &str,
 ) -> Result<Context<'r>, Problem> {
     let Members(members) = members(raw, pointer)?;
@@ -166,11 +128,11 @@ pub(crate) fn priors<'r>(
 /// Adds the attributes that make sense to the context; the others count as missing.
 pub(crate) fn attributes<'r>(
     mut context: Context<'r>,
-    members: Vec<(Cow<'r, str>, &'r RawValue)>,
+    Members(members): Members<'r>,
 ) -> Context<'r> {
     for (name, raw) in members.into_iter().take(MAX_ATTRIBUTES) {
         if name.len() <= MAX_NAME_BYTES
-            && let Some(value) = attribute(raw.get())
+            && let Some(value) = attribute(raw)
         {
             context = context.attribute(name, value);
         }
@@ -178,10 +140,23 @@ pub(crate) fn attributes<'r>(
     context
 }
 
-/// One attribute value; `None` when it is `null` or absurd.
-fn attribute(raw: &str) -> Option<AttributeValue<'_>> {
-    // What JSON allows and a value cannot hold (a number beyond a double, half a surrogate pair, a deep nest) fails here alone.
-    serde_json::from_str(raw).ok().filter(|value| *value != AttributeValue::Opaque)
+/// One attribute value; `None` when it is `null` or absurd. What JSON allows and a value cannot hold (a number beyond a double, half a
+/// surrogate pair, a list in a list) is absurd alone, whatever stands beside it.
+fn attribute(raw: Raw<'_>) -> Option<AttributeValue<'_>> {
+    let value = match raw.items() {
+        Some(items) if items.len() > MAX_LIST_LEN => return None,
+        Some(items) => AttributeValue::List(items.into_iter().map(scalar).collect::<Option<_>>()?),
+        None => scalar(raw)?,
+    };
+    Some(value)
+}
+
+fn scalar(raw: Raw<'_>) -> Option<AttributeValue<'_>> {
+    if let Some(text) = raw.text() {
+        return (text.len() <= MAX_STRING_BYTES).then_some(AttributeValue::String(text));
+    }
+    let boolean = raw.boolean().map(AttributeValue::Bool);
+    boolean.or_else(|| raw.number().map(AttributeValue::Number))
 }
 
 /// Escapes a name for use in a JSON pointer, shortened so that an error never echoes a huge name.
@@ -193,8 +168,12 @@ pub(crate) fn escape(name: &str) -> String {
 mod tests {
     use super::*;
 
+    fn raw(json: &str) -> Raw<'_> {
+        Raw::read(json.as_bytes()).unwrap()
+    }
+
     fn read(json: &str) -> Option<AttributeValue<'_>> {
-        attribute(json)
+        attribute(raw(json))
     }
 
     #[test]
@@ -236,7 +215,7 @@ mod tests {
     #[test]
     fn a_deep_member_of_a_body_is_skipped_without_recursion() {
         let body = format!(r#"{{"a":{}1{},"b":true}}"#, "[".repeat(100_000), "]".repeat(100_000));
-        let Members(members) = serde_json::from_str(&body).unwrap();
+        let Members(members) = Members::read(body.as_bytes()).unwrap();
         assert_eq!(members.len(), 2);
         assert_eq!(members[1].1.get(), "true");
     }
@@ -251,15 +230,13 @@ mod tests {
             ("[]", "/units", "wrong_type"),
         ];
         for (json, pointer, code) in cases {
-            let raw: &RawValue = serde_json::from_str(json).unwrap();
-            let problem = units(raw, "/units").unwrap_err();
+            let problem = units(raw(json), "/units").unwrap_err();
             assert_eq!(
                 (problem.errors[0].pointer.as_str(), problem.errors[0].code),
                 (pointer, code)
             );
         }
-        let raw: &RawValue =
-            serde_json::from_str(r#"{"user_id":"u","anonymous_id":null}"#).unwrap();
+        let raw = raw(r#"{"user_id":"u","anonymous_id":null}"#);
         assert_eq!(units(raw, "/units").unwrap(), [("user_id".into(), "u".into())]);
     }
 }

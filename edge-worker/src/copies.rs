@@ -61,7 +61,7 @@ impl<'f> ConfigCopy<'f> {
         let (line, rest) = line
             .and_then(|at| Some((file.get(..at)?, file.get(at + 1..)?)))
             .ok_or("it does not begin with a pointer on a line of its own")?;
-        let pointer: Pointer = serde_json::from_slice(line)
+        let pointer = Pointer::parse(line)
             .map_err(|error| format!("its first line is no pointer: {error}"))?;
         let size = pointer.size.ok_or("its pointer has no size")?;
         let (blob, rest) = usize::try_from(size)

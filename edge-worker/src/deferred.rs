@@ -3,12 +3,13 @@
 //! Each token is checked for itself. The good ones become exposures, which go to the collector like any client's events and are
 //! answered as the collector answers; a bad one is reported by its place among the tokens.
 
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+use serde::Serialize;
 
 use crate::auth::Access;
-use crate::context::Text;
 use crate::exposures::{token, write_event};
+use crate::json::{Members, Raw};
 use crate::response::{Answer, Problem, to_json};
 use crate::service::Service;
 
@@ -28,9 +29,9 @@ pub(crate) struct Checked {
 }
 
 /// What the collector did with a batch, as far as it is passed on.
-#[derive(Debug, Default, Deserialize, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Receipt {
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     queued: bool,
     accepted: usize,
     duplicate: usize,
@@ -39,7 +40,7 @@ struct Receipt {
 }
 
 /// What is wrong with one event, or token.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct EventError {
     index: usize,
     code: String,
@@ -47,28 +48,58 @@ struct EventError {
     detail: String,
 }
 
+impl Receipt {
+    /// `None` for what is not the collector's form.
+    fn read(body: &[u8]) -> Option<Self> {
+        let members = Members::read(body).ok()?;
+        let member = |name| members.member(name).ok()?;
+        let count = |name| member(name)?.unsigned()?.try_into().ok();
+        Some(Self {
+            queued: member("queued").is_some_and(|raw| raw.boolean() == Some(true)),
+            accepted: count("accepted")?,
+            duplicate: count("duplicate")?,
+            rejected: count("rejected")?,
+            errors: member("errors")?
+                .items()?
+                .into_iter()
+                .map(EventError::read)
+                .collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl EventError {
+    fn read(raw: Raw<'_>) -> Option<Self> {
+        let members = raw.members()?;
+        let member = |name| members.member(name).ok()?;
+        let text = |name| member(name)?.text().map(Cow::into_owned);
+        Some(Self {
+            index: member("index")?.unsigned()?.try_into().ok()?,
+            code: text("code")?,
+            pointer: text("pointer")?,
+            detail: text("detail")?,
+        })
+    }
+}
+
 /// The value of `tokens`, when a body is of that form and no event.
-pub(crate) fn tokens(body: &[u8]) -> Option<&RawValue> {
-    #[derive(Deserialize)]
-    struct Body<'r> {
-        #[serde(borrow)]
-        tokens: &'r RawValue,
-    }
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return None;
-    }
-    serde_json::from_slice::<Body<'_>>(body).ok().map(|body| body.tokens)
+pub(crate) fn tokens(body: &[u8]) -> Option<Raw<'_>> {
+    let members = Members::read(body).ok()?;
+    let mut tokens = members.0.into_iter().filter(|(name, _)| name == "tokens");
+    let (_, raw) = tokens.next()?;
+    tokens.next().is_none().then_some(raw)
 }
 
 /// Checks every token.
 pub(crate) fn check(
     service: &Service,
     access: &Access<'_>,
-    tokens: &RawValue,
+    tokens: Raw<'_>,
     now_ms: i64,
 ) -> Result<Checked, Problem> {
-    let tokens: Vec<&RawValue> = serde_json::from_str(tokens.get())
-        .map_err(|_| Problem::field("/tokens", "wrong_type", "must be an array of strings"))?;
+    let tokens = tokens
+        .items()
+        .ok_or_else(|| Problem::field("/tokens", "wrong_type", "must be an array of strings"))?;
     if tokens.len() > MAX_TOKENS {
         let detail = format!("must hold at most {MAX_TOKENS} tokens");
         return Err(Problem::field("/tokens", "too_many", detail));
@@ -88,9 +119,9 @@ pub(crate) fn check(
     };
     let mut checked = Checked::default();
     for (index, raw) in tokens.into_iter().enumerate() {
-        let result = match serde_json::from_str::<Text<'_>>(raw.get()) {
-            Err(_) => Err(("wrong_type", "must be a string".to_owned())),
-            Ok(Text(text)) => token::open(&text, &keys.exposure, now_ms)
+        let result = match raw.text() {
+            None => Err(("wrong_type", "must be a string".to_owned())),
+            Some(text) => token::open(&text, &keys.exposure, now_ms)
                 .map_err(|error| (error.code(), error.to_string())),
         };
         match result {
@@ -124,10 +155,10 @@ impl Checked {
     /// is wrong with the others.
     pub(crate) fn receipt(&self, collector: Option<&[u8]>) -> Answer {
         let mut receipt = match collector {
-            Some(body) => match serde_json::from_slice::<Receipt>(body) {
-                Ok(receipt) => receipt,
+            Some(body) => match Receipt::read(body) {
+                Some(receipt) => receipt,
                 // Not the collector's form, so there is nothing to merge with.
-                Err(_) => return Answer::json(202, body.to_vec()),
+                None => return Answer::json(202, body.to_vec()),
             },
             None => Receipt { queued: !self.places.is_empty(), ..Receipt::default() },
         };

@@ -4,7 +4,6 @@
 //! load: it reads what is held, and when nothing was ever tried it loads itself. Refreshing happens in the background, by one at a
 //! time: a flag with a time stamp, so that a load whose isolate or task died is taken over instead of waited for.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use eval_core::{CompiledConfig, fingerprint};
@@ -14,6 +13,7 @@ use crate::config::{self, HeldConfig, Pointer, Refusal};
 use crate::copies::ConfigCopy;
 use crate::service::ServiceConfig;
 use crate::signing::SigningKeys;
+use crate::sorted::SortedMap;
 use crate::standing::{SharedStanding, Source, Standing};
 use crate::trust::{PublicKeys, SignatureCheck};
 
@@ -423,7 +423,7 @@ impl Environment {
 
 /// All environments that were asked for.
 #[derive(Debug, Default)]
-pub struct Environments(RwLock<BTreeMap<String, Arc<Environment>>>);
+pub struct Environments(RwLock<SortedMap<String, Arc<Environment>>>);
 
 impl Environments {
     /// The environment of an id, made on first use.
@@ -436,9 +436,14 @@ impl Environments {
 
     fn insert(&self, id: &str) -> Arc<Environment> {
         let mut environments = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if environments.len() >= MAX_ENVIRONMENTS && !environments.contains_key(id) {
+        // Another request may have been quicker.
+        if let Some(known) = environments.get(id) {
+            return known.clone();
+        }
+        if environments.len() >= MAX_ENVIRONMENTS {
             let least = environments
-                .values()
+                .iter()
+                .map(|(_, environment)| environment)
                 .min_by_key(|environment| {
                     (environment.held().is_some(), environment.lock().used_at_ms)
                 })
@@ -447,12 +452,15 @@ impl Environments {
                 environments.remove(&least);
             }
         }
-        environments.entry(id.to_owned()).or_insert_with(|| Arc::new(Environment::new(id))).clone()
+        let environment = Arc::new(Environment::new(id));
+        environments.insert(id.to_owned(), environment.clone());
+        environment
     }
 
     /// All of them, by id.
     pub fn list(&self) -> Vec<Arc<Environment>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        let environments = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        environments.iter().map(|(_, environment)| environment.clone()).collect()
     }
 }
 

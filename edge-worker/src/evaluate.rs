@@ -4,40 +4,21 @@ use std::borrow::Cow;
 
 use eval_core::source::KeyKind;
 use eval_core::{Change, Context, Decision, Step};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::auth::Access;
 use crate::context::{self, MAX_NAME_BYTES, MAX_UNIT_BYTES};
 use crate::deferred::without_secret;
 use crate::exposures::Decided;
 use crate::identity::Visitor;
+use crate::json::Raw;
 use crate::request::Request;
 use crate::response::{Answer, Problem, push_json_string, to_json};
 use crate::service::Service;
 use crate::signing::SigningKey;
+use crate::sorted::insert_once;
 
 /// Keys of one request.
 const MAX_KEYS: usize = 1000;
-
-/// The body, its members unread.
-#[derive(Deserialize)]
-struct Body<'r> {
-    #[serde(borrow, default)]
-    units: Option<&'r RawValue>,
-    #[serde(borrow, default)]
-    unit_id: Option<&'r RawValue>,
-    #[serde(borrow, default)]
-    attributes: Option<&'r RawValue>,
-    #[serde(borrow, default)]
-    keys: Option<&'r RawValue>,
-    #[serde(borrow, default)]
-    exposure: Option<&'r RawValue>,
-    #[serde(borrow, default)]
-    prior: Option<&'r RawValue>,
-    #[serde(borrow, default)]
-    cookie: Option<&'r RawValue>,
-}
 
 /// A body that makes sense.
 struct Asked<'r> {
@@ -170,9 +151,11 @@ impl Giver<'_, '_> {
 }
 
 fn read(body: &[u8]) -> Result<Asked<'_>, Problem> {
-    let body: Body<'_> = context::object(body)?;
+    let body = context::object(body)?;
+    let [units, unit_id, attributes, prior] =
+        ["units", "unit_id", "attributes", "prior"].map(|name| body.member(name));
     let mut context = Context::new();
-    match (body.units, body.unit_id) {
+    match (units?, unit_id?) {
         (None, None) => {
             return Err(Problem::field(
                 "/units",
@@ -192,28 +175,28 @@ fn read(body: &[u8]) -> Result<Asked<'_>, Problem> {
             }
         }
     }
-    if let Some(attributes) = body.attributes {
-        context = context::attributes(context, context::members(attributes, "/attributes")?.0);
+    if let Some(attributes) = attributes? {
+        context = context::attributes(context, context::members(attributes, "/attributes")?);
     }
-    if let Some(prior) = body.prior {
+    if let Some(prior) = prior? {
         context = context::priors(context, prior, "/prior")?;
     }
     Ok(Asked {
         context,
-        keys: body.keys.map(read_keys).transpose()?,
-        exposure: body.exposure.map_or(Ok(ExposureMode::Log), read_exposure)?,
-        cookie: body.cookie.map_or(Ok(None), read_cookie)?,
+        keys: body.member("keys")?.map(read_keys).transpose()?,
+        exposure: body.member("exposure")?.map_or(Ok(ExposureMode::Log), read_exposure)?,
+        cookie: body.member("cookie")?.map(read_cookie).transpose()?,
     })
 }
 
-fn read_cookie(raw: &RawValue) -> Result<Option<bool>, Problem> {
-    serde_json::from_str(raw.get())
-        .map_err(|_| Problem::field("/cookie", "wrong_type", "must be a boolean"))
+fn read_cookie(raw: Raw<'_>) -> Result<bool, Problem> {
+    raw.boolean().ok_or_else(|| Problem::field("/cookie", "wrong_type", "must be a boolean"))
 }
 
-fn read_keys(raw: &RawValue) -> Result<Vec<Cow<'_, str>>, Problem> {
-    let items: Vec<&RawValue> = serde_json::from_str(raw.get())
-        .map_err(|_| Problem::field("/keys", "wrong_type", "must be an array of strings"))?;
+fn read_keys(raw: Raw<'_>) -> Result<Vec<Cow<'_, str>>, Problem> {
+    let items = raw
+        .items()
+        .ok_or_else(|| Problem::field("/keys", "wrong_type", "must be an array of strings"))?;
     if items.len() > MAX_KEYS {
         return Err(Problem::field(
             "/keys",
@@ -230,13 +213,13 @@ fn read_keys(raw: &RawValue) -> Result<Vec<Cow<'_, str>>, Problem> {
     }
     // A key asked for twice is answered once: the answer is an object.
     if keys.len() > 1 {
-        let mut seen = std::collections::BTreeSet::new();
-        keys.retain(|key| seen.insert(key.clone()));
+        let mut seen: Vec<Cow<'_, str>> = Vec::with_capacity(keys.len());
+        keys.retain(|key| insert_once(&mut seen, key.clone()));
     }
     Ok(keys)
 }
 
-fn read_exposure(raw: &RawValue) -> Result<ExposureMode, Problem> {
+fn read_exposure(raw: Raw<'_>) -> Result<ExposureMode, Problem> {
     let wanted = context::bounded_text(raw, "/exposure", MAX_NAME_BYTES)?;
     match wanted.as_deref() {
         None | Some("log") => Ok(ExposureMode::Log),

@@ -13,6 +13,8 @@ pub mod frame;
 pub mod service;
 pub mod routes;
 mod auth;
+mod json;
+mod sorted;
 mod context;
 pub mod evaluate;
 pub mod ofrep;

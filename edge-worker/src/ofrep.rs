@@ -5,19 +5,20 @@
 //! `errorDetails`; bad input is 400 whatever is bad about it, because clients read no error out of other statuses. Our own reason,
 //! the experiment and the generation stand in `metadata`, as scalars.
 
+use std::borrow::Cow;
+
 use eval_core::source::KeyKind;
-use eval_core::{CompiledConfig, Context, Decision};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use eval_core::{AttributeValue, CompiledConfig, Context, Decision};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::auth::{Access, Held};
 use crate::bundle::etag_matches;
-use crate::context::{self, MAX_UNIT_BYTES, Members};
+use crate::context::{self, MAX_UNIT_BYTES};
 use crate::evaluate::separate;
 use crate::exposures::Decided;
 use crate::freshness::{self, Told};
 use crate::identity::Visitor;
+use crate::json::{Members, Raw};
 use crate::request::Request;
 use crate::response::{Answer, Problem, push_json_string};
 use crate::service::{Outcome, Service};
@@ -29,12 +30,6 @@ const TARGETING_UNIT: &str = "user_id";
 const EXPOSURE_ENDPOINT: &str = "/v1/exposures";
 /// Bytes of one flag in an answer, about.
 const FLAG_BYTES: usize = 256;
-
-#[derive(Deserialize)]
-struct Body<'r> {
-    #[serde(borrow, default)]
-    context: Option<&'r RawValue>,
-}
 
 /// `POST /ofrep/v1/evaluate/flags/{key}`.
 pub(crate) fn evaluate_flag(
@@ -234,21 +229,23 @@ fn read<'r>(
     config: Option<&CompiledConfig<'_>>,
 ) -> Result<Context<'r>, (&'static str, Problem)> {
     let invalid = |problem| ("INVALID_CONTEXT", problem);
-    let body: Body<'r> = context::object(body).map_err(|problem| ("PARSE_ERROR", problem))?;
-    let Members(members) = match body.context {
+    let raw = context::object(body)
+        .and_then(|body| body.member("context"))
+        .map_err(|problem| ("PARSE_ERROR", problem))?;
+    let members = match raw {
         Some(raw) => context::members(raw, "/context").map_err(invalid)?,
-        None => Members(Vec::new()),
+        None => Members::default(),
     };
     let mut context = Context::new();
-    for (name, raw) in &members {
+    for (name, raw) in &members.0 {
         let is_targeting_key = name == "targetingKey";
         let is_unit =
             config.is_some_and(|config| config.unit_types().any(|unit_type| unit_type == name));
         if is_targeting_key {
-            if let Some(unit_id) = targeting_key(raw).map_err(invalid)? {
+            if let Some(unit_id) = targeting_key(*raw).map_err(invalid)? {
                 context.units.insert(0, (TARGETING_UNIT.into(), unit_id));
             }
-        } else if is_unit && let Ok(Some(unit_id)) = context::bounded_text(raw, "", MAX_UNIT_BYTES)
+        } else if is_unit && let Ok(Some(unit_id)) = context::bounded_text(*raw, "", MAX_UNIT_BYTES)
         {
             context = context.unit(name.clone(), unit_id);
         }
@@ -257,7 +254,7 @@ fn read<'r>(
 }
 
 /// `null` and the empty string, which some clients send for "nobody", count as absent.
-fn targeting_key(raw: &RawValue) -> Result<Option<std::borrow::Cow<'_, str>>, Problem> {
+fn targeting_key(raw: Raw<'_>) -> Result<Option<Cow<'_, str>>, Problem> {
     if raw.get() == "\"\"" {
         return Ok(None);
     }
@@ -289,11 +286,36 @@ fn etag(
     let consent = config.requires_consent().then_some("consent");
     let clusters = config.switchbacks(now_ms).map(|(cluster, _)| cluster);
     for name in config.attributes().chain(consent).chain(clusters) {
-        // `Debug` of a value is unambiguous: strings are quoted and escaped, lists bracketed, numbers written to the last bit.
-        part(format!("{:?}", context.value(name)).as_bytes());
+        hash_value(context.value(name), &mut part);
     }
     if config.uses_prior() {
-        part(format!("{:?}", context.prior).as_bytes());
+        for (experiment, variant) in &context.prior {
+            part(experiment.as_bytes());
+            part(variant.as_bytes());
+        }
     }
     format!("\"{edition}.{:016x}\"", hasher.digest())
+}
+
+/// Hands on a value as parts that no other value has: its type, then its text or bits; of a list its length, then its elements.
+fn hash_value(value: Option<&AttributeValue<'_>>, part: &mut dyn FnMut(&[u8])) {
+    match value {
+        None | Some(AttributeValue::Opaque) => part(b"-"),
+        Some(AttributeValue::Bool(value)) => part(if *value { b"true" } else { b"false" }),
+        Some(AttributeValue::Number(value)) => {
+            part(b"number");
+            part(&value.to_bits().to_le_bytes());
+        }
+        Some(AttributeValue::String(text)) => {
+            part(b"text");
+            part(text.as_bytes());
+        }
+        Some(AttributeValue::List(values)) => {
+            part(b"list");
+            part(&(values.len() as u64).to_le_bytes());
+            for value in values {
+                hash_value(Some(value), part);
+            }
+        }
+    }
 }

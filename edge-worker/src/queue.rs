@@ -3,7 +3,7 @@
 //! A message is a batch of events with what is needed to hand it to the collector later: four lines (version, SDK key, content type,
 //! content encoding or nothing), then the body. It fits into a message of a Cloudflare Queue; natively it is a file of the spool.
 
-use serde_json::value::RawValue;
+use crate::json::Raw;
 
 /// Bytes of a body at most; a Cloudflare Queue takes messages of 128 KB.
 pub const MAX_BODY_BYTES: usize = 120_000;
@@ -61,7 +61,7 @@ impl<'m> Message<'m> {
         let body = self.body.trim_ascii();
         let mut pieces = Pieces { message: self, open: Vec::new(), closed: Vec::new() };
         if body.first() == Some(&b'[') {
-            for event in serde_json::from_slice::<Vec<&RawValue>>(body).ok()? {
+            for event in Raw::read(body).ok()?.items()? {
                 // A line feed within JSON stands between its tokens, where a space does as well.
                 pieces.push(event.get().replace('\n', " ").as_bytes());
             }

@@ -19,8 +19,10 @@ mod store;
 mod stream;
 
 use std::cell::OnceCell;
+use std::pin::Pin;
 use std::rc::Rc;
 
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 
@@ -95,32 +97,40 @@ fn not_started() -> Vec<u8> {
 /// Loads an environment of which nothing is known yet, its client form (`environment/client`), or `environment@generation` out of the
 /// archive. Whether a config is held then, or none is needed.
 #[wasm_bindgen]
-pub async fn load(env: Env, environment: String) -> bool {
+pub fn load(env: Env, environment: String) -> Promise {
+    promise(async move { try_load(&env, &environment).await.into() })
+}
+
+async fn try_load(env: &Env, environment: &str) -> bool {
     let Some(isolate) = isolate() else { return false };
     if let Some(environment) = environment.strip_suffix(frame::CLIENT_FORM) {
         let environment = isolate.service.environments().get(environment, now_ms());
-        store::load_client_form(&env, &isolate.settings, &environment).await;
+        store::load_client_form(env, &isolate.settings, &environment).await;
         return true;
     }
     if let Some((environment, generation)) = environment.split_once('@') {
         let environment = isolate.service.environments().get(environment, now_ms());
         let wanted = Wanted { environment, generation: generation.parse().unwrap_or(0) };
-        let loaded = store::load_archived(&env, &isolate.settings, &wanted).await;
+        let loaded = store::load_archived(env, &isolate.settings, &wanted).await;
         isolate.service.archive().put(&wanted, loaded, now_ms());
         return true;
     }
-    let environment = isolate.service.environments().get(&environment, now_ms());
-    store::load(&env, &isolate.settings, &environment).await;
+    let environment = isolate.service.environments().get(environment, now_ms());
+    store::load(env, &isolate.settings, &environment).await;
     environment.held().is_some()
 }
 
 /// Serves what a file of copies has of an environment: one that the shim kept of an earlier instance, or the one that was bundled.
 #[wasm_bindgen]
-pub async fn adopt(environment: String, file: Vec<u8>, is_bundled: bool) {
-    let Some(isolate) = isolate() else { return };
-    let environment = isolate.service.environments().get(&environment, now_ms());
-    let source = if is_bundled { Source::Bundle } else { Source::Copy };
-    store::adopt(&isolate.settings, &environment, &file, source).await;
+pub fn adopt(environment: String, file: Vec<u8>, is_bundled: bool) -> Promise {
+    promise(async move {
+        if let Some(isolate) = isolate() {
+            let environment = isolate.service.environments().get(&environment, now_ms());
+            let source = if is_bundled { Source::Bundle } else { Source::Copy };
+            store::adopt(&isolate.settings, &environment, &file, source).await;
+        }
+        JsValue::UNDEFINED
+    })
 }
 
 /// Generation that is held of each environment, by its id, one a line: `id generation`.
@@ -148,13 +158,19 @@ pub fn copy(environment: &str) -> Vec<u8> {
 
 /// Hands events to the collector and answers what it answered.
 #[wasm_bindgen]
-pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
+pub fn forward(env: Env, head: String, body: Vec<u8>) -> Promise {
+    promise(
+        async move { Uint8Array::from(try_forward(&env, &head, &body).await.as_slice()).into() },
+    )
+}
+
+async fn try_forward(env: &Env, head: &str, body: &[u8]) -> Vec<u8> {
     let Some(isolate) = isolate() else { return not_started() };
-    let request = Request::from_lines(&head, &body, false, now_ms());
+    let request = Request::from_lines(head, body, false, now_ms());
     let request = Request { patience: Patience::None, ..request };
     let answer: Answer = match isolate.service.handle(&request) {
         Outcome::Forward(forward) => {
-            forward.answer(collector::forward(&isolate, &env, &forward, &body).await)
+            forward.answer(collector::forward(&isolate, env, &forward, body).await)
         }
         Outcome::Answer(answer) => answer,
         // Never of a request that is to be forwarded, and without patience.
@@ -169,30 +185,35 @@ pub async fn forward(env: Env, head: String, body: Vec<u8>) -> Vec<u8> {
 
 /// Refreshes the environments that are due and sends the exposures that wait. Runs after the answer, in `waitUntil`.
 #[wasm_bindgen]
-pub async fn background(env: Env) {
-    let Some(isolate) = isolate() else { return };
+pub fn background(env: Env) -> Promise {
+    promise(async move {
+        if let Some(isolate) = isolate() {
+            work(&env, &isolate).await;
+        }
+        JsValue::UNDEFINED
+    })
+}
+
+async fn work(env: &Env, isolate: &Rc<Isolate>) {
     // Side by side: a store that hangs delays neither other environments nor the exposures.
     let refreshes = isolate.service.begin_refreshes(now_ms()).into_iter().map(|environment| {
         let (env, isolate) = (env.clone(), isolate.clone());
-        future_to_promise(async move {
-            store::load(&env, &isolate.settings, &environment).await;
-            Ok(JsValue::UNDEFINED)
-        })
+        promise(async move { store::load(&env, &isolate.settings, &environment).await.into() })
     });
     let refreshes: js_sys::Array = refreshes.collect();
     let reads = {
         let (env, isolate) = (env.clone(), isolate.clone());
-        future_to_promise(async move {
-            let _ = JsFuture::from(js_sys::Promise::all(&refreshes)).await;
+        promise(async move {
+            let _ = JsFuture::from(Promise::all(&refreshes)).await;
             // After the configs, so that the forms are those of the newest.
             for environment in isolate.service.begin_client_forms(now_ms()) {
                 store::load_client_form(&env, &isolate.settings, &environment).await;
             }
-            Ok(JsValue::UNDEFINED)
+            JsValue::UNDEFINED
         })
     };
     if isolate.service.begin_flush(now_ms()) {
-        collector::flush(&isolate, &env).await;
+        collector::flush(isolate, env).await;
         isolate.service.end_flush();
     }
     let _ = JsFuture::from(reads).await;
@@ -201,8 +222,19 @@ pub async fn background(env: Env) {
 /// Takes messages of the queue, each with the number of times that it was brought. Answers for each the seconds after which the queue
 /// shall bring it again, or -1 when it is done with.
 #[wasm_bindgen]
-pub async fn consume(messages: js_sys::Array, n_attempts: Vec<u32>) -> Vec<i32> {
-    let Some(isolate) = isolate() else { return Vec::new() };
-    let messages = messages.iter().map(|message| js_sys::Uint8Array::new(&message).to_vec());
-    collector::consume(&isolate, messages.collect(), &n_attempts).await
+pub fn consume(messages: js_sys::Array, n_attempts: Vec<u32>) -> Promise {
+    promise(async move {
+        let Some(isolate) = isolate() else { return js_sys::Array::new().into() };
+        let messages = messages.iter().map(|message| Uint8Array::new(&message).to_vec());
+        let delays = collector::consume(&isolate, messages.collect(), &n_attempts).await;
+        js_sys::Int32Array::from(delays.as_slice()).into()
+    })
+}
+
+/// A promise of what a future brings. The future is boxed, so that the machinery of promises is in the Worker once and not once for each.
+fn promise(future: impl Future<Output = JsValue> + 'static) -> Promise {
+    fn of(future: Pin<Box<dyn Future<Output = JsValue>>>) -> Promise {
+        future_to_promise(async { Ok(future.await) })
+    }
+    of(Box::pin(future))
 }

@@ -1,8 +1,9 @@
 //! What `shim/stream.js` calls to serve a stream. Waiting and writing are JavaScript's; each request waits for itself.
 
-use wasm_bindgen::prelude::wasm_bindgen;
+use js_sys::Promise;
+use wasm_bindgen::prelude::{JsValue, wasm_bindgen};
 
-use super::{Env, io, isolate, milliseconds, now_ms, store};
+use super::{Env, Isolate, io, isolate, milliseconds, now_ms, promise, store};
 use crate::frame;
 use crate::freshness::{FRESHEN_MS, STEP_MS, Wanted};
 use crate::request::Request;
@@ -78,24 +79,37 @@ impl EventStream {
 
 /// Looks for a newer config of an environment, if it is still due.
 #[wasm_bindgen]
-pub async fn refresh_environment(env: Env, environment: String) {
-    let Some(isolate) = isolate() else { return };
-    if let Some(environment) = isolate.service.begin_refresh(&environment, now_ms()) {
-        store::load(&env, &isolate.settings, &environment).await;
-    }
+pub fn refresh_environment(env: Env, environment: String) -> Promise {
+    promise(async move {
+        if let Some(isolate) = isolate()
+            && let Some(environment) = isolate.service.begin_refresh(&environment, now_ms())
+        {
+            store::load(&env, &isolate.settings, &environment).await;
+        }
+        JsValue::UNDEFINED
+    })
 }
 
 /// Waits for a newer config that a client has heard of, for a moment. `wanted` is `environment@generation` with the one that is held.
 #[wasm_bindgen]
-pub async fn freshen(env: Env, wanted: String) {
-    let Some(isolate) = isolate() else { return };
-    let Some((environment, held)) = wanted.split_once('@') else { return };
-    let environment = isolate.service.environments().get(environment, now_ms());
-    let wanted = Wanted::new(environment, held.parse().unwrap_or(0));
+pub fn freshen(env: Env, wanted: String) -> Promise {
+    promise(async move {
+        if let Some(isolate) = isolate()
+            && let Some((environment, held)) = wanted.split_once('@')
+        {
+            let environment = isolate.service.environments().get(environment, now_ms());
+            let wanted = Wanted::new(environment, held.parse().unwrap_or(0));
+            wait_for(&env, &isolate, &wanted).await;
+        }
+        JsValue::UNDEFINED
+    })
+}
+
+async fn wait_for(env: &Env, isolate: &Isolate, wanted: &Wanted) {
     let ends_at_ms = now_ms().saturating_add_unsigned(FRESHEN_MS);
     while !wanted.is_here() && now_ms() < ends_at_ms {
         if wanted.begin_load(now_ms()) {
-            store::load(&env, &isolate.settings, &wanted.environment).await;
+            store::load(env, &isolate.settings, &wanted.environment).await;
         } else {
             io::sleep(STEP_MS).await;
         }

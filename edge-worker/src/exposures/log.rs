@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::backoff::Backoff;
 use super::{ExposureEvent, SDK, rfc3339, uuid, write_event};
 use crate::events::Forwarded;
+use crate::json::Members;
 
 /// Entries of each of the two sets that remember what was logged; together about 2 MB.
 const MAX_SEEN: usize = 50_000;
@@ -52,17 +52,12 @@ pub enum Delivery {
 impl Delivery {
     /// What an answer of the collector means.
     pub fn of(forwarded: &Forwarded) -> Self {
-        #[derive(Deserialize)]
-        struct Receipt {
-            #[serde(default)]
-            rejected: u64,
-        }
+        let rejected = |body| Members::read(body).ok()?.member("rejected").ok()??.unsigned();
         match forwarded {
             Forwarded::Queued => Self::Queued,
-            Forwarded::Answered { status: 200..=299, body, .. } => Self::Done {
-                rejected: serde_json::from_slice::<Receipt>(body)
-                    .map_or(0, |receipt| receipt.rejected),
-            },
+            Forwarded::Answered { status: 200..=299, body, .. } => {
+                Self::Done { rejected: rejected(body).unwrap_or(0) }
+            }
             Forwarded::Answered { status: 408 | 425 | 429 | 500.., .. }
             | Forwarded::Unreachable => Self::TryAgain,
             Forwarded::Answered { .. } => Self::Refused,

@@ -3,6 +3,7 @@
 use eval_core::route::check_origin;
 
 use crate::environments::is_environment_id;
+use crate::sorted::sorted_once;
 
 /// The hosts of an edge. Empty: it routes nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,14 +28,7 @@ impl Hosts {
     /// A sentence that names the entry and the rule that it breaks.
     pub fn parse(text: &str) -> Result<Self, String> {
         let entries = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|e| !e.is_empty());
-        let mut hosts: Vec<Host> = entries.map(Host::parse).collect::<Result<_, _>>()?;
-        // Names first, then the longest suffix, every host last.
-        hosts.sort_by_key(|host| match host.name.as_bytes().first() {
-            Some(b'*') => (2, 0),
-            Some(b'.') => (1, usize::MAX - host.name.len()),
-            _ => (0, 0),
-        });
-        Ok(Self(hosts))
+        Ok(Self(entries.map(Host::parse).collect::<Result<_, _>>()?))
     }
 
     /// Whether there are none.
@@ -44,14 +38,12 @@ impl Hosts {
 
     /// The environments of all entries, each once.
     pub(crate) fn environments(&self) -> impl Iterator<Item = &str> {
-        let names: std::collections::BTreeSet<&str> =
-            self.0.iter().map(|host| host.environment.as_str()).collect();
-        names.into_iter()
+        sorted_once(self.0.iter().map(|host| host.environment.as_str())).into_iter()
     }
 
-    /// The entry for a host name (without port).
+    /// The entry for a host name (without port): its own, else that of the longest suffix, else that of every host; the first of them.
     pub(crate) fn find(&self, host: &str) -> Option<&Host> {
-        self.0.iter().find(|entry| match entry.name.as_bytes().first() {
+        let matching = self.0.iter().filter(|entry| match entry.name.as_bytes().first() {
             Some(b'*') => true,
             Some(b'.') => {
                 let start = host.len().checked_sub(entry.name.len()).filter(|start| *start > 0);
@@ -60,6 +52,11 @@ impl Hosts {
                     .is_some_and(|end| end.eq_ignore_ascii_case(&entry.name))
             }
             _ => entry.name.eq_ignore_ascii_case(host),
+        });
+        matching.min_by_key(|entry| match entry.name.as_bytes().first() {
+            Some(b'*') => (2, 0),
+            Some(b'.') => (1, usize::MAX - entry.name.len()),
+            _ => (0, 0),
         })
     }
 }

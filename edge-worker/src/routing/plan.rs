@@ -19,6 +19,7 @@ use crate::identity::{ANONYMOUS_UNIT, Jar, sticky_experiments};
 use crate::request::Patience;
 use crate::response::{Answer, Problem, push_json_string};
 use crate::service::Service;
+use crate::sorted::sorted_once;
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -227,10 +228,8 @@ impl Asked<'_> {
         let target = decider.target(&matched);
         let redirect = self.redirect(&mut decider, config, &target);
 
-        let mut keys: Vec<&str> =
-            matched.iter().filter_map(|row| row.route.experiment.as_deref()).collect();
-        keys.sort_unstable();
-        keys.dedup();
+        let mut keys =
+            sorted_once(matched.iter().filter_map(|row| row.route.experiment.as_deref()));
         if let Some((leads, _)) = &redirect {
             // What else was decided is for the page that the client goes on to.
             keys.retain(|key| Some(*key) == leads.key);
@@ -448,17 +447,11 @@ fn label<'c>(
     wanted: &dyn Fn(&Matched<'_>) -> bool,
     mut variant_of: impl FnMut(&Matched<'c>) -> Option<&'c str>,
 ) -> String {
-    let mut parts: Vec<String> = matched
-        .iter()
-        .filter(|row| wanted(row))
-        .filter_map(|row| {
-            let key = row.route.experiment.as_deref()?;
-            Some(format!("{}={}", escape(key), escape(variant_of(row).unwrap_or_default())))
-        })
-        .collect();
-    parts.sort_unstable();
-    parts.dedup();
-    parts.join(",")
+    let parts = matched.iter().filter(|row| wanted(row)).filter_map(|row| {
+        let key = row.route.experiment.as_deref()?;
+        Some(format!("{}={}", escape(key), escape(variant_of(row).unwrap_or_default())))
+    });
+    sorted_once(parts).join(",")
 }
 
 fn escape(text: &str) -> String {
@@ -487,9 +480,7 @@ fn json<'c>(
     }
     text.extend_from_slice(br#"},"decisions":{"#);
     let injected = matched.iter().filter(|row| row.route.inject);
-    let mut keys: Vec<&str> = injected.filter_map(|row| row.route.experiment.as_deref()).collect();
-    keys.sort_unstable();
-    keys.dedup();
+    let keys = sorted_once(injected.filter_map(|row| row.route.experiment.as_deref()));
     for (at, key) in keys.into_iter().enumerate() {
         let decided = decider.decide(key);
         if at > 0 {

@@ -1,8 +1,9 @@
 //! What routing remembers between requests: counters, and which origins have just failed.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::sorted::SortedMap;
 
 /// Failures in a row after which an origin is left alone, where there is another to go to.
 const MAX_FAILURES: u32 = 3;
@@ -45,10 +46,10 @@ pub(crate) struct RoutingState {
     pub(crate) not_injected: AtomicU64,
     pub(crate) cached: AtomicU64,
     pub(crate) looped: AtomicU64,
-    origins: Mutex<BTreeMap<String, Failing>>,
+    origins: Mutex<SortedMap<String, Failing>>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Failing {
     n_in_a_row: u32,
     last_at_ms: i64,
@@ -74,7 +75,7 @@ impl RoutingState {
         }
     }
 
-    fn origins(&self) -> MutexGuard<'_, BTreeMap<String, Failing>> {
+    fn origins(&self) -> MutexGuard<'_, SortedMap<String, Failing>> {
         self.origins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -91,12 +92,15 @@ impl RoutingState {
             origins.remove(origin);
             return;
         }
-        if origins.len() >= MAX_ORIGINS && !origins.contains_key(origin) {
+        if let Some(failing) = origins.get_mut(origin) {
+            failing.n_in_a_row = failing.n_in_a_row.saturating_add(1);
+            failing.last_at_ms = now_ms;
+            return;
+        }
+        if origins.len() >= MAX_ORIGINS {
             origins.clear();
         }
-        let failing = origins.entry(origin.to_owned()).or_default();
-        failing.n_in_a_row = failing.n_in_a_row.saturating_add(1);
-        failing.last_at_ms = now_ms;
+        origins.insert(origin.to_owned(), Failing { n_in_a_row: 1, last_at_ms: now_ms });
     }
 }
 

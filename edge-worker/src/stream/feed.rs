@@ -92,8 +92,13 @@ impl Feed {
         }
         if !self.has_begun {
             let (min, max) = RETRY_MS;
-            let retry_ms = min + service.random().fraction() * (max - min);
-            bytes.extend_from_slice(format!("retry: {retry_ms:.0}\n\n").as_bytes());
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a few seconds, in whole milliseconds"
+            )]
+            let retry_ms = (min + service.random().fraction() * (max - min)) as u32;
+            bytes.extend_from_slice(format!("retry: {retry_ms}\n\n").as_bytes());
         }
         if let Some(held) = held {
             self.tell(service, &held, now_ms, &mut bytes);

@@ -3,11 +3,11 @@
 //! A stream that ends gives its place back. One whose end nobody noticed (Cloudflare may drop a request without running what is left of
 //! it) stops being counted a while after it was last advanced.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::feed::HEARTBEAT_MS;
+use crate::sorted::SortedMap;
 
 /// Milliseconds without being advanced after which a stream counts as gone. A Worker's streams are advanced all the time, but for two reads
 /// of the store of five seconds each.
@@ -25,15 +25,18 @@ pub(crate) struct Slots {
 #[derive(Debug, Default)]
 struct Open {
     /// Environment of each stream, and when it was last advanced.
-    streams: BTreeMap<u64, (Arc<str>, i64)>,
+    streams: SortedMap<u64, (Arc<str>, i64)>,
     /// Number of an environment's streams, and when one of them was last advanced.
-    environments: BTreeMap<Arc<str>, (usize, i64)>,
+    environments: SortedMap<Arc<str>, (usize, i64)>,
 }
 
 impl Open {
     fn insert(&mut self, id: u64, environment: &str, now_ms: i64) {
         let environment: Arc<str> = environment.into();
-        self.environments.entry(environment.clone()).or_default().0 += 1;
+        match self.environments.get_mut(&environment) {
+            Some((n, _)) => *n += 1,
+            None => self.environments.insert(environment.clone(), (1, now_ms)),
+        }
         self.streams.insert(id, (environment, now_ms));
         self.touch(id, now_ms);
     }
@@ -129,7 +132,7 @@ impl Slots {
         if self.len() == 0 {
             return Vec::new();
         }
-        self.lock().environments.keys().cloned().collect()
+        self.lock().environments.iter().map(|(id, _)| id.clone()).collect()
     }
 }
 

@@ -460,9 +460,11 @@ impl<'s> Compiler<'s> {
 /// Times at which some window opens or closes.
 pub(crate) fn transitions(config: &CompiledConfig<'_>) -> Vec<i64> {
     let windows = config.extras.iter().filter_map(|extras| extras.window);
-    let times: BTreeSet<i64> =
+    let mut times: Vec<i64> =
         windows.flat_map(|window| [window.starts_at, window.ends_at]).flatten().collect();
-    times.into_iter().collect()
+    times.sort_unstable();
+    times.dedup();
+    times
 }
 
 pub(crate) fn key_index(config: &CompiledConfig<'_>) -> KeyIndex {

@@ -135,9 +135,12 @@ pub(crate) fn problem<S: AsRef<str>>(route: &Route<S>) -> Option<String> {
     if route.experiment.is_none() && !route.variants.is_empty() {
         return Some("variants need an experiment".to_owned());
     }
-    let named: BTreeSet<&str> = route.variants.iter().map(|row| row.variant.as_ref()).collect();
-    if named.len() < route.variants.len() {
-        return Some("a variant is named twice".to_owned());
+    let mut named: Vec<&str> = Vec::with_capacity(route.variants.len());
+    for row in &route.variants {
+        if named.contains(&row.variant.as_ref()) {
+            return Some("a variant is named twice".to_owned());
+        }
+        named.push(row.variant.as_ref());
     }
     let paths = || route.paths.iter().map(AsRef::as_ref);
     route

@@ -40,9 +40,10 @@ mod tests {
         for jitter in [0.0, 0.5, 0.999] {
             let until = Timestamp::UNIX_EPOCH + SignedDuration::from_millis(PERIOD_MS);
             let mut tries = vec![Timestamp::UNIX_EPOCH];
-            while let Some(next) =
-                next_try(tries.len() as i64, tries[tries.len() - 1], until, None, jitter)
-            {
+            for made in 1.. {
+                let Some(next) = next_try(made, tries[tries.len() - 1], until, None, jitter) else {
+                    break;
+                };
                 tries.push(next);
             }
             let pauses: Vec<i64> =

@@ -43,7 +43,7 @@ mod tests {
         let id = "msg_p5jXN8AQM9LWM0D4loKWxJek";
         let body = r#"{"test": 2432232314}"#;
         let signature = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
-        assert_eq!(signatures(&[secret.clone()], id, 1_614_265_330, body), signature);
+        assert_eq!(signatures(std::slice::from_ref(&secret), id, 1_614_265_330, body), signature);
         let both = signatures(&[secret, new_secret()], id, 1_614_265_330, body);
         assert!(both.starts_with(&format!("{signature} v1,")), "{both}");
     }

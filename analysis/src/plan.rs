@@ -66,6 +66,9 @@ pub struct PlannedExperiment {
     /// Planned end.
     #[serde(default)]
     pub planned_end_at: Option<Timestamp>,
+    /// Planned looks of a group-sequential test of the primary metrics; `None` for none.
+    #[serde(default)]
+    pub group_sequential: Option<GroupSequentialPlan>,
     /// How far before a unit's first exposure its covariates reach, in milliseconds; 14 days by
     /// default, 0 for no covariates.
     #[serde(default = "two_weeks_ms")]
@@ -82,6 +85,33 @@ impl PlannedExperiment {
     pub fn control(&self) -> usize {
         self.variants.iter().position(|variant| variant.control).unwrap_or(0)
     }
+}
+
+/// Planned looks that share alpha.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct GroupSequentialPlan {
+    /// Information rates of the looks: shares of the planned sample, rising, the last one 1.
+    pub rates: Vec<f64>,
+    /// How alpha is spent over them.
+    #[serde(default)]
+    pub spending: SpendingFunction,
+    /// Whether there are boundaries of futility, at the planned power. Crossing one advises to give up
+    /// and forces nothing.
+    #[serde(default)]
+    pub futility: bool,
+}
+
+/// How much of alpha may be used by an information rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SpendingFunction {
+    /// O'Brien and Fleming's type: little at first, most of it at the end.
+    #[default]
+    ObrienFleming,
+    /// Pocock's type: much the same at each look.
+    Pocock,
 }
 
 const fn first_phase() -> u32 {
@@ -150,6 +180,10 @@ pub struct PlannedMetric {
     /// Largest value that one unit may contribute, in the metric's unit.
     #[serde(default)]
     pub cap: Option<f64>,
+    /// Control's value as it was expected when the metric was registered; tunes tests that count, and
+    /// must not be taken from the experiment's own data.
+    #[serde(default)]
+    pub baseline: Option<f64>,
     /// Guardrails: how much worse than control is still tolerated.
     #[serde(default)]
     pub max_degradation: Option<f64>,

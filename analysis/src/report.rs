@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Direction, MetricRole, Scale};
+use crate::plan::{Direction, GroupSequentialPlan, MetricRole, Scale};
 
 /// Body of `POST /api/v1/reports`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +60,9 @@ pub struct Report {
     /// What a reader must know before believing the rest.
     #[serde(default)]
     pub warnings: Vec<Warning>,
+    /// What to do with each treatment, by what this report alone knows.
+    #[serde(default)]
+    pub recommendations: Vec<Recommendation>,
     /// Earlier analyses; filled by whoever keeps them.
     #[serde(default)]
     pub looks: Vec<Look>,
@@ -103,6 +106,9 @@ pub struct Planned {
     pub phase_started_at: Option<Timestamp>,
     /// Whether every variant has its planned units.
     pub sample_reached: bool,
+    /// Planned looks of a group-sequential test; `None` for none.
+    #[serde(default)]
+    pub group_sequential: Option<GroupSequentialPlan>,
 }
 
 /// Sample-ratio check: do the group sizes fit the split?
@@ -255,6 +261,12 @@ pub struct Comparison {
     /// Guardrails: what the always-valid evidence asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guardrail: Option<GuardrailReport>,
+    /// Planned looks that share alpha: primary metrics of experiments that plan any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_sequential: Option<GroupSequentialReport>,
+    /// Probabilities of effects, given the data and a prior.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bayesian: Option<BayesianReport>,
     /// The same comparison, with each unit's number before its exposure taken into account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cuped: Option<CupedReport>,
@@ -380,6 +392,175 @@ pub struct CupedReport {
     pub pre_exposure_p_value: Option<f64>,
 }
 
+/// A group-sequential test: its boundaries, and what its looks have found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = GroupSequentialResult))]
+pub struct GroupSequentialReport {
+    /// Share of the planned information that is there now.
+    pub information_rate: f64,
+    /// Planned looks whose rate is reached.
+    pub looks_due: u32,
+    /// Two-sided alpha of this comparison: that of the experiment, divided by primaries × treatments.
+    pub alpha: f64,
+    /// Standard normal statistic of this analysis; withheld before the horizon.
+    pub statistic: Option<f64>,
+    /// Looks that were taken, each once; filled by whoever keeps the looks, as is all that follows.
+    #[serde(default)]
+    pub looks: Vec<TakenLook>,
+    /// Boundaries of the looks that were taken, and then of those that are planned.
+    #[serde(default)]
+    pub boundaries: Vec<LookBoundary>,
+    /// Repeated interval of the effect at the look that decided, or at the last one.
+    #[serde(default)]
+    pub ci: Option<[f64; 2]>,
+    /// p-value by stagewise ordering, once the test has ended.
+    #[serde(default)]
+    pub p_value: Option<f64>,
+    /// What the looks say.
+    #[serde(default)]
+    pub verdict: GroupSequentialVerdict,
+}
+
+/// What one planned look found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TakenLook {
+    /// Number of the planned look, from 1; looks in between were missed.
+    pub planned: u32,
+    /// When it was taken.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub as_of: Timestamp,
+    /// Share of the planned information that was there.
+    pub information_rate: f64,
+    /// Standard normal statistic.
+    pub statistic: f64,
+    /// Treatment − control.
+    pub effect: f64,
+    /// Standard error of the effect.
+    pub se: f64,
+}
+
+/// Boundaries of one look.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LookBoundary {
+    /// Information rate of the look.
+    pub information_rate: f64,
+    /// |statistic| from which on the null is rejected; `None` where nothing may be spent.
+    pub efficacy: Option<f64>,
+    /// Statistic in the good direction at or below which it is advised to give up; `None` without.
+    pub futility: Option<f64>,
+    /// p-value at which the look by itself rejects.
+    pub nominal_p: f64,
+    /// Alpha that is spent by the look.
+    pub cumulative_alpha: f64,
+}
+
+/// What the looks of a group-sequential test say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum GroupSequentialVerdict {
+    /// Nothing yet.
+    #[default]
+    Continue,
+    /// A look crossed the boundary of efficacy, in either direction: the test has ended.
+    Efficacy,
+    /// The last look fell to the boundary of futility.
+    Futility,
+    /// All looks were taken, and none crossed.
+    NotSignificant,
+}
+
+/// The Bayesian view of a comparison. Not to decide by: looked at again and again, it errs more often
+/// than its numbers say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = BayesianResult))]
+pub struct BayesianReport {
+    /// `beta_binomial` or `normal_normal`.
+    pub method: String,
+    /// Whether all that follows is about the lift or the effect.
+    pub scale: Scale,
+    /// Variance of the normal prior around no effect; `None` for the uniform one.
+    pub prior_variance: Option<f64>,
+    /// Posterior mean.
+    pub mean: f64,
+    /// Probability that treatment is better, in the metric's direction.
+    pub prob_better: f64,
+    /// What choosing treatment costs on average, for it may be worse.
+    pub expected_loss: f64,
+    /// What keeping control costs on average.
+    pub expected_loss_control: f64,
+    /// Equal-tailed interval with probability 1 − alpha.
+    pub ci: [f64; 2],
+}
+
+/// What to do with a treatment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Recommendation {
+    /// Treatment.
+    pub variant: String,
+    /// What to do.
+    pub action: RecommendedAction,
+    /// What it rests on: to ship, all of them must be met.
+    pub conditions: Vec<Condition>,
+}
+
+/// What to do with a treatment, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RecommendedAction {
+    /// It is better, and does no harm.
+    Ship,
+    /// There is not enough to decide.
+    Continue,
+    /// There is enough, and no reason to ship.
+    End,
+    /// It does harm, or its numbers cannot be believed.
+    Abort,
+}
+
+/// One condition of a recommendation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(as = RecommendationCondition))]
+pub struct Condition {
+    /// Which one.
+    pub code: ConditionCode,
+    /// Whether it is met.
+    pub met: bool,
+    /// The condition as a sentence.
+    pub rule: String,
+    /// Metrics or warnings that stand against it.
+    #[serde(default)]
+    pub unmet_by: Vec<String>,
+}
+
+/// The conditions of a recommendation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ConditionCode {
+    /// The group sizes fit the planned split.
+    SampleRatio,
+    /// No warning makes the numbers doubtful.
+    DataQuality,
+    /// No primary metric is significantly worse, and no guardrail asks for a pause.
+    NoHarm,
+    /// The horizon is reached, or a test that may stop early has decided.
+    Conclusive,
+    /// A primary metric is significantly better.
+    PrimaryBetter,
+    /// No guardrail alerts.
+    GuardrailsQuiet,
+    /// Every guardrail's interval excludes a degradation beyond its margin.
+    GuardrailsNotInferior,
+}
+
 /// What a comparison says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -426,4 +607,7 @@ pub struct Look {
     /// The same of the sample-ratio check.
     #[serde(default)]
     pub srm_running_p_value: Option<f64>,
+    /// Planned looks taken up to this one in this phase, by metric and treatment.
+    #[serde(default)]
+    pub group_sequential: BTreeMap<String, BTreeMap<String, Vec<TakenLook>>>,
 }

@@ -84,6 +84,9 @@ pub(super) fn standardised(effect: f64, se: f64) -> Result<f64, MethodError> {
     if z.is_finite() && se.is_finite() { Ok(z) } else { Err(MethodError::NotFinite) }
 }
 
+/// The word for too few units in reports.
+pub const ASYMPTOTICS_NOT_REACHED: &str = "asymptotics_not_reached";
+
 /// Whether the arms have units enough for the normal law.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Gate {
@@ -120,7 +123,7 @@ impl Gate {
     pub const fn code(self) -> Option<&'static str> {
         match self {
             Self::Reached => None,
-            Self::AsymptoticsNotReached { .. } => Some("asymptotics_not_reached"),
+            Self::AsymptoticsNotReached { .. } => Some(ASYMPTOTICS_NOT_REACHED),
         }
     }
 }

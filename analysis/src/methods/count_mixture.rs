@@ -4,8 +4,8 @@
 //! # Question          Do events divide among the arms as the units were planned to?
 //! # Input             events by arm (converters, or Poisson events of settled units), planned weights
 //! # Formula           Bayes factor of a Dirichlet(k w) mixture against w:
-//!                     `BF = B(k w + x)/B(k w) / Π w^x`, p = min(1, 1/BF); k = 100, and 20 where fewer
-//!                     than 200 events are expected. In one direction the mixture is cut at the null:
+//!                     `BF = B(k w + x)/B(k w) / Π w^x`, p = min(1, 1/BF); k = 100, or a tenth of
+//!                     the events that are planned, at least 20. In one direction the mixture is cut at the null:
 //!                     `BF₊ = BF · P(θ > w | x)/P(θ > w)`, which stays valid for every share on the
 //!                     other side of w. A margin m on the ratio of rates moves the null to
 //!                     `w (1 + m)/(w (1 + m) + 1 − w)`
@@ -26,11 +26,6 @@ pub const CONCENTRATION: f64 = 100.0;
 
 /// Concentration where few events are expected.
 pub const FEW_EVENTS_CONCENTRATION: f64 = 20.0;
-
-/// The concentration for a number of events that is expected in all arms, known before the data.
-pub fn concentration(expected_events: f64) -> f64 {
-    if expected_events < 200.0 { FEW_EVENTS_CONCENTRATION } else { CONCENTRATION }
-}
 
 /// `ln B(k w + x) − ln B(k w) − Σ x ln w` for weights that sum to 1.
 pub(super) fn log_bayes_factor(counts: &[f64], weights: &[f64], k: f64) -> f64 {
@@ -86,6 +81,13 @@ fn stirling_rest(y: f64) -> f64 {
     let r = 1.0 / (y * y);
     let tail = r * (1.0 / 1188.0 - r * (691.0 / 360_360.0 - r / 156.0));
     (1.0 / 12.0 - r * (1.0 / 360.0 - r * (1.0 / 1260.0 - r * (1.0 / 1680.0 - tail)))) / y
+}
+
+/// The concentration at which a number of events in all arms, known before the data, is decided on
+/// best: for every tenth of them one. The bound `(ln(1/α) + ½ ln(1 + n/k)) (1 + k/n)` on the squared
+/// statistic is least near k = n/10 for levels around 1 %.
+pub fn tuned_concentration(planned_events: f64) -> f64 {
+    (planned_events / 10.0).clamp(FEW_EVENTS_CONCENTRATION, 1e9)
 }
 
 /// Always-valid answer about counts in one direction.

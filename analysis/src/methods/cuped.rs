@@ -67,7 +67,10 @@ pub fn adjust(arm: &CoMoments, theta: f64, centre: &Moments) -> Result<Moments, 
     let parts = v_y + theta * theta * v_x;
     let rest = parts - 2.0 * theta * c;
     let variance = if rest <= ROUNDING * parts { 0.0 } else { rest };
-    Moments::from_summary(arm.n(), arm.y().mean() - shift, variance).ok_or(MethodError::NotFinite)
+    let adjusted = Moments::from_summary(arm.n(), arm.y().mean() - shift, variance);
+    // Exact when the rest does not depend on x; it serves to judge whether there are units enough.
+    let third = arm.y().m3() - theta.powi(3) * arm.x().m3();
+    adjusted.map(|adjusted| adjusted.with_m3(third)).ok_or(MethodError::NotFinite)
 }
 
 /// Compares two means, adjusted by the covariate.

@@ -48,6 +48,10 @@ pub fn linearise(arm: &CoMoments) -> Result<LinearRatio, MethodError> {
     let rest = if rest <= ROUNDING * (above + below) { 0.0 } else { rest };
     let spread = rest / d.mean() / d.mean();
     let moments = Moments::from_summary(arm.n(), ratio, spread).ok_or(MethodError::NotFinite)?;
+    // Exact when what is above the line, less R times what is below, does not depend on the latter; it
+    // serves to judge whether there are units enough.
+    let third = (y.m3() - ratio.powi(3) * d.m3()) / d.mean().powi(3);
+    let moments = moments.with_m3(third);
     let denominator_z = d.mean().abs() / (v_d / arm.n() as f64).sqrt();
     Ok(LinearRatio { moments, denominator_z })
 }

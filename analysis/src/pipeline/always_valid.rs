@@ -3,6 +3,7 @@
 use super::arm::{Arm, Arms};
 use crate::methods::confidence_sequence::{self, N_TUNE};
 use crate::methods::guardrail::{self, GuardrailAction, Levels};
+use crate::methods::sequential_adjusted::compare_quantiles;
 use crate::methods::{Alpha, Alternative, Interval, count_mixture};
 use crate::plan::{Direction, MetricRole, PlannedExperiment, PlannedMetric, Scale};
 use crate::report::{
@@ -19,21 +20,28 @@ const fn bad(metric: &PlannedMetric) -> Alternative {
 
 /// Units of both arms at which the sequence is tightest: those planned, or the default.
 pub(super) fn n_tune(experiment: &PlannedExperiment, treatment: usize) -> f64 {
+    planned_units(experiment, treatment).unwrap_or(N_TUNE)
+}
+
+/// Planned units of control and a treatment together.
+fn planned_units(experiment: &PlannedExperiment, treatment: usize) -> Option<f64> {
     let planned = experiment.required_units_per_variant.as_ref();
     let of = |index: usize| {
         let name = &experiment.variants.get(index)?.variant;
         planned?.get(name).copied()
     };
     let both = of(experiment.control()).zip(of(treatment)).map(|(c, t)| c.saturating_add(t));
-    both.filter(|n| *n > 0).map_or(N_TUNE, |n| n as f64)
+    both.filter(|n| *n > 0).map(|n| n as f64)
 }
 
-/// The always-valid values of one treatment; none without any settled unit in either arm.
+/// The always-valid values of one treatment; none without any settled unit in either arm. `units` are
+/// those of control and treatment, for metrics whose statistics do not know them.
 pub(super) fn sequential(
     experiment: &PlannedExperiment,
     metric: &PlannedMetric,
     arms: &Arms<'_>,
     treatment: usize,
+    units: [u64; 2],
     alpha: Alpha,
 ) -> Sequential {
     let settled = arms.settled.as_ref().unwrap_or(&arms.all);
@@ -43,8 +51,8 @@ pub(super) fn sequential(
         MetricRole::Guardrail => bad(metric),
         MetricRole::Primary | MetricRole::Secondary => Alternative::TwoSided,
     };
-    let two_sided = sequence(c, t, n_tune, alpha, Alternative::TwoSided);
-    let counts = count_test(experiment, c, t, treatment, alternative);
+    let two_sided = sequence(c, t, units, n_tune, alpha, Alternative::TwoSided);
+    let counts = count_test(experiment, metric, c, t, treatment, alternative);
     let (method, p_value, gate) = match (counts, alternative) {
         (Some(p), _) => ("count_mixture", Some(p), None),
         (None, Alternative::TwoSided) => {
@@ -52,7 +60,9 @@ pub(super) fn sequential(
             ("confidence_sequence", found.map(|found| found.p_value), found.and_then(|f| f.gate))
         }
         (None, _) => {
-            let found = sequence(c, t, n_tune, alpha, alternative);
+            // Tightest at the level at which it pauses.
+            let level = Alpha::try_new(levels(experiment).pause).unwrap_or(alpha);
+            let found = sequence(c, t, units, n_tune, level, alternative);
             let gate = found.as_ref().and_then(|found| found.gate);
             ("confidence_sequence", found.map(|found| found.p_value), gate)
         }
@@ -76,6 +86,10 @@ pub(super) fn sequential(
     }
 }
 
+/// Expected shares from which on a guardrail is judged by the confidence sequence, which knows their
+/// spread, and no longer by the exact test of counts.
+const COMMON: f64 = 0.05;
+
 /// What a confidence sequence says at this look.
 struct Look {
     n: u64,
@@ -88,30 +102,21 @@ struct Look {
 fn sequence(
     control: Arm<'_>,
     treatment: Arm<'_>,
+    units: [u64; 2],
     n_tune: f64,
     alpha: Alpha,
     alternative: Alternative,
 ) -> Option<Look> {
     if let (Arm::Quantile(Some((c, _))), Arm::Quantile(Some((t, _)))) = (control, treatment) {
-        let se = c.se.ok()?.hypot(t.se.ok()?);
-        // Its standard error knows no number of units: the planned one is as good as any, for the
-        // sequence holds for every tuning.
-        let effect = t.value - c.value;
-        let found = confidence_sequence::confidence_sequence(
-            effect,
-            se,
-            n_tune,
-            n_tune,
-            alpha,
-            alternative,
-        );
-        let found = found.ok()?;
+        let n = units[0] + units[1];
+        let found = compare_quantiles(&c, &t, n as f64, n_tune, alpha, alternative).ok()?;
+        let few = units[0].min(units[1]) < confidence_sequence::LEAST_UNITS;
         return Some(Look {
-            n: 0,
-            p_value: found.p_value,
-            ci: found.ci,
-            lift_ci: None,
-            gate: None,
+            n,
+            p_value: found.sequential.p_value,
+            ci: found.sequential.ci,
+            lift_ci: found.lift_ci.ok(),
+            gate: if few { Some(confidence_sequence::ASYMPTOTICS_NOT_REACHED) } else { None },
         });
     }
     let (c, t) = (control.moments()?, treatment.moments()?);
@@ -131,13 +136,17 @@ fn sequence(
 /// not count once each.
 fn count_test(
     experiment: &PlannedExperiment,
+    metric: &PlannedMetric,
     control: Arm<'_>,
     treatment: Arm<'_>,
     index: usize,
     alternative: Alternative,
 ) -> Option<f64> {
     let (Arm::Proportion(c), Arm::Proportion(t)) = (control, treatment) else { return None };
-    if alternative == Alternative::TwoSided {
+    // It takes outcomes for Poisson ones, which costs common ones power: a share p of units has √(1 − p)
+    // of a count's spread. Which test it is must be known before the data.
+    let is_common = metric.baseline.is_some_and(|baseline| baseline >= COMMON);
+    if alternative == Alternative::TwoSided || is_common {
         return None;
     }
     let share = |index: usize| f64::from(experiment.variants[index].share);
@@ -147,11 +156,27 @@ fn count_test(
         t.successes,
         t_share / (c_share + t_share),
         0.0,
-        count_mixture::CONCENTRATION,
+        concentration(experiment, metric, index),
         alternative,
     )
     .ok()
     .map(|found| found.p_value)
+}
+
+/// The concentration for the conversions that are expected by the planned sample; the usual one when
+/// nothing is known of either.
+fn concentration(experiment: &PlannedExperiment, metric: &PlannedMetric, treatment: usize) -> f64 {
+    let units = planned_units(experiment, treatment);
+    let expected = metric.baseline.zip(units).map(|(baseline, units)| baseline * units);
+    let expected = expected.filter(|events| events.is_finite() && *events > 0.0);
+    expected.map_or(count_mixture::CONCENTRATION, count_mixture::tuned_concentration)
+}
+
+/// Levels at which the experiment's guardrails alert and pause.
+fn levels(experiment: &PlannedExperiment) -> Levels {
+    let guardrails =
+        experiment.metrics.iter().filter(|metric| metric.role == MetricRole::Guardrail).count();
+    Levels::of(guardrails, experiment.variants.len().saturating_sub(1))
 }
 
 /// What a guardrail asks for, given its comparison; none for other roles.
@@ -163,9 +188,7 @@ pub(super) fn judge_guardrail(
     if metric.role != MetricRole::Guardrail {
         return None;
     }
-    let guardrails =
-        experiment.metrics.iter().filter(|metric| metric.role == MetricRole::Guardrail).count();
-    let levels = Levels::of(guardrails, experiment.variants.len().saturating_sub(1));
+    let levels = levels(experiment);
     let margin = metric.max_degradation.unwrap_or(guardrail::MARGIN);
     let worse = |change: f64| guardrail::degradation(change, bad(metric));
     let degradation = match metric.margin_type {

@@ -10,6 +10,7 @@ use super::questions::Questions;
 use super::tally::{ExperimentTally, Tally};
 use crate::methods::{srm, srm_breakdown};
 use crate::plan::{Plan, PlannedExperiment, PlannedStatus};
+use crate::recommendation::{Evidence, recommend};
 use crate::report::{
     DayExposures, MetricReport, Planned, Report, ReportStatus, SrmReport, Warning,
 };
@@ -49,6 +50,14 @@ fn report(
     correct(&mut metrics, &arms, experiment, &counts);
     let srm = srm_report(experiment, &counts, &found.days);
     warn_about_units(srm.as_ref(), found, non_finite_values, &counts, &mut warnings);
+    let status = status(experiment, &counts, sample_reached, as_of);
+    let recommendations = recommend(&Evidence {
+        metrics: &metrics,
+        srm: srm.as_ref(),
+        warnings: &warnings,
+        horizon_reached: status == ReportStatus::Ready,
+        alpha: experiment.alpha,
+    });
     Report {
         id: experiment.id.clone(),
         experiment_id: experiment.id.clone(),
@@ -57,7 +66,7 @@ fn report(
         environment: plan.environment.clone(),
         generation: plan.generation,
         as_of,
-        status: status(experiment, &counts, sample_reached, as_of),
+        status,
         phase: experiment.phase,
         generations: found.generations.iter().copied().collect(),
         alpha: experiment.alpha,
@@ -66,6 +75,7 @@ fn report(
         srm,
         metrics,
         warnings,
+        recommendations,
         looks: Vec::new(),
         planned: Planned {
             alpha: experiment.alpha,
@@ -76,6 +86,7 @@ fn report(
             planned_end_at: experiment.planned_end_at,
             phase_started_at: experiment.phase_started_at,
             sample_reached,
+            group_sequential: experiment.group_sequential.clone(),
         },
     }
 }

@@ -4,13 +4,15 @@ use super::always_valid::{judge_guardrail, n_tune, sequential};
 use super::arm::{Arm, Arms};
 use super::assemble::warn;
 use super::covariate::{adjusted, is_imbalanced};
+use super::posterior::posterior;
 use super::tally::{ExperimentTally, Totals};
 use crate::methods::proportions::MIN_EXPECTED;
 use crate::methods::ratio::MIN_DENOMINATOR_Z;
 use crate::methods::{
     Alpha, Alternative, Estimate, Interval, MethodError, lift, proportions, quantile, ratio, welch,
 };
-use crate::plan::{PlannedExperiment, PlannedMetric};
+use crate::plan::{MetricRole, PlannedExperiment, PlannedMetric};
+use crate::planned_looks;
 use crate::report::{Comparison, MetricReport, MetricStatus, VariantReport, Verdict, Warning};
 use crate::stats::{CoMoments, Moments};
 
@@ -27,15 +29,24 @@ pub(super) fn metric_report(
     // A plan with a level outside (0, 1) is not one that the control plane writes.
     let alpha = Alpha::try_new(experiment.alpha).unwrap_or(Alpha::DEFAULT);
     let mut notes = Notes::default();
+    let counts: Vec<u64> = found.variants.iter().map(|variant| variant.n).collect();
+    let primaries = experiment.metrics.iter().filter(|own| own.role == MetricRole::Primary);
+    let family = primaries.count() * (experiment.variants.len() - 1);
     let variants = experiment.variants.iter().zip(&found.variants).zip(&arms.all).enumerate();
     let variants = variants
         .map(|(treatment, ((variant, tally), arm))| {
             let (value, std_dev) = arm.describe();
             let comparison = (treatment != control).then(|| {
                 let mut comparison = compare(arms.all[control], *arm, alpha, &mut notes);
+                let units = [found.variants[control].n, tally.n];
                 comparison.sequential =
-                    Some(sequential(experiment, metric, arms, treatment, alpha));
+                    Some(sequential(experiment, metric, arms, treatment, units, alpha));
                 comparison.guardrail = judge_guardrail(experiment, metric, &comparison);
+                if metric.role == MetricRole::Primary {
+                    comparison.group_sequential =
+                        planned_looks::state(experiment, &counts, treatment, family, &comparison);
+                }
+                comparison.bayesian = posterior(metric, arms.all[control], *arm, alpha);
                 let n_tune = n_tune(experiment, treatment);
                 comparison.cuped = adjusted(experiment, index, found, treatment, n_tune, alpha);
                 notes.imbalanced |= comparison.cuped.as_ref().is_some_and(is_imbalanced);
@@ -182,6 +193,8 @@ fn undefined(method: &str, error: MethodError) -> Comparison {
         verdict: Verdict::Collecting,
         sequential: None,
         guardrail: None,
+        group_sequential: None,
+        bayesian: None,
         cuped: None,
     }
 }
@@ -228,6 +241,8 @@ fn proportion(found: &proportions::ProportionComparison) -> Comparison {
         verdict: Verdict::Collecting,
         sequential: None,
         guardrail: None,
+        group_sequential: None,
+        bayesian: None,
         cuped: None,
     }
 }

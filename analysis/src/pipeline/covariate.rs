@@ -86,9 +86,11 @@ fn fill(
     };
     report.lift_ci = ratio_interval(parts, estimate.critical).ok().and_then(Interval::finite);
     let n = (raw_c.n() + raw_t.n()) as f64;
+    // The smaller arm of a ramp says little about its own variance: the larger error of the two holds.
+    let se = estimate.se.max(pooled_se(c, t, theta)?);
     let sequence = confidence_sequence::confidence_sequence(
         estimate.effect,
-        estimate.se,
+        se,
         n,
         n_tune,
         alpha,
@@ -99,6 +101,23 @@ fn fill(
     }
     report.sequential_ci = sequence.ci.finite();
     Ok(())
+}
+
+/// Standard error of the stratified, adjusted effect if each stratum's arms had one variance.
+fn pooled_se(c: &History, t: &History, theta: f64) -> Result<f64, MethodError> {
+    let n = (c.known.n() + c.unknown.n() + t.known.n() + t.unknown.n()) as f64;
+    let part = |variance: Option<f64>, n_c: u64, n_t: u64| {
+        let share = (n_c + n_t) as f64 / n;
+        variance.map(|v| share * share * (v / n_c as f64 + v / n_t as f64))
+    };
+    let both = c.known.merge(t.known);
+    let known = cuped::adjust(&both, theta, both.x())?.variance();
+    let mut squared = part(known, c.known.n(), t.known.n()).ok_or(MethodError::TooFewUnits)?;
+    if c.unknown.n() + t.unknown.n() > 0 {
+        let unknown = c.unknown.merge(t.unknown).variance();
+        squared += part(unknown, c.unknown.n(), t.unknown.n()).ok_or(MethodError::TooFewUnits)?;
+    }
+    Ok(squared.sqrt())
 }
 
 /// Covariance of the control's adjusted, stratified mean and its raw mean: a stratum has the weight w

@@ -31,6 +31,7 @@ mod arm;
 mod compare;
 mod always_valid;
 mod covariate;
+mod posterior;
 mod correct;
 mod assemble;
 

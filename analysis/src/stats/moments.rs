@@ -77,6 +77,12 @@ impl Moments {
         })
     }
 
+    /// The same with another Σ(y − mean)³: what a summary does not know.
+    #[must_use]
+    pub(crate) fn with_m3(self, m3: f64) -> Self {
+        Self { m3: if m3.is_finite() { m3 } else { 0.0 }, ..self }
+    }
+
     fn of_block(values: &[f64]) -> Self {
         let Some(&first) = values.first() else { return Self::EMPTY };
         let n = values.len() as f64;

@@ -9,6 +9,7 @@ mod bootstrap;
 mod public_key;
 mod bundle;
 mod stats;
+mod simulate;
 mod openapi;
 mod inspect;
 mod demo;
@@ -64,6 +65,7 @@ pub(crate) enum Command {
     Plan(plan::Plan),
     Apply(apply::Apply),
     Stats(stats::Stats),
+    Simulate(simulate::Simulate),
     #[command(name = "openapi")]
     OpenApi(openapi::OpenApi),
     Inspect(inspect::Inspect),
@@ -96,6 +98,7 @@ impl Command {
             Self::Plan(command) => command.run().await,
             Self::Apply(command) => command.run().await,
             Self::Stats(command) => command.run(),
+            Self::Simulate(command) => command.run(),
             Self::OpenApi(command) => command.run(),
             Self::Inspect(command) => command.run(),
             Self::Demo(command) => command.run().await,

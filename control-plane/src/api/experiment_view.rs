@@ -3,8 +3,8 @@
 
 use crate::definition::experiment::{PauseBehaviourDefinition, PrerequisiteDefinition};
 use crate::definition::{
-    ExperimentDefinition, GuardrailDefinition, LayerDefinition, LifecycleStatus, MdeType, Phase,
-    Share, SwitchbackDefinition, Targeting, schema,
+    ExperimentDefinition, GroupSequentialDefinition, GuardrailDefinition, LayerDefinition,
+    LifecycleStatus, MdeType, Phase, Share, SwitchbackDefinition, Targeting, schema,
 };
 use crate::lifecycle::{allocation, split};
 use crate::store::Versioned;
@@ -100,6 +100,8 @@ pub(crate) struct Experiment {
     pub(crate) significance_level: f64,
     /// Chance to find an effect of the smallest size.
     pub(crate) power: f64,
+    /// Looks that share the accepted rate of false positives.
+    pub(crate) group_sequential: Option<GroupSequentialDefinition>,
     /// Planned length in days.
     pub(crate) estimated_duration_days: Option<u32>,
     /// Eligible units that are expected on a day, before `traffic`.
@@ -237,6 +239,7 @@ impl Experiment {
             mde_type: definition.mde_type,
             significance_level: definition.significance_level,
             power: definition.power,
+            group_sequential: definition.group_sequential,
             estimated_duration_days: definition.estimated_duration_days,
             expected_daily_units: definition.expected_daily_units,
             phase: state.phase(),

@@ -110,6 +110,10 @@ pub struct ExperimentDefinition {
     #[serde(default = "eighty_percent")]
     #[schema(minimum = 0.5, exclusive_maximum = 1.0, default = 0.8)]
     pub power: f64,
+    /// Looks that share the accepted rate of false positives; without them only always-valid results may
+    /// end the experiment before its planned sample. Fixed once it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_sequential: Option<GroupSequentialDefinition>,
     /// Planned length in days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 3650)]
@@ -149,6 +153,39 @@ pub struct VariantDefinition {
     /// Whether the others are compared with it; the first variant is when none says so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_control: bool,
+}
+
+/// Evenly spaced looks at the planned sample, the last of which is all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupSequentialDefinition {
+    /// Number of looks.
+    #[schema(minimum = 2, maximum = 30)]
+    pub looks: u32,
+    /// How the accepted rate of false positives is spent over them.
+    #[serde(default)]
+    #[schema(default = "obrien_fleming")]
+    pub spending: SpendingDefinition,
+    /// Whether a look may advise to give up.
+    #[serde(default = "yes")]
+    #[schema(default = true)]
+    pub futility: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// How the accepted rate of false positives is spent over the looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Spending)]
+pub enum SpendingDefinition {
+    /// Little at first, most of it at the end.
+    #[default]
+    ObrienFleming,
+    /// Much the same at each look.
+    Pocock,
 }
 
 /// A metric that must not get worse: a name, or a name with a margin.

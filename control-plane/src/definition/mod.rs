@@ -28,8 +28,8 @@ pub mod webhook;
 pub use duration::IsoDuration;
 pub use environment::{EnvironmentDefinition, EnvironmentState};
 pub use experiment::{
-    ExperimentDefinition, GuardrailDefinition, MarginType, MdeType, SwitchbackDefinition,
-    VariantDefinition,
+    ExperimentDefinition, GroupSequentialDefinition, GuardrailDefinition, MarginType, MdeType,
+    SpendingDefinition, SwitchbackDefinition, VariantDefinition,
 };
 pub use experiment_state::{ExperimentState, LifecycleStatus, Phase};
 pub use flag::{

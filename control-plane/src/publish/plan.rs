@@ -10,8 +10,9 @@ use analysis::plan::{
 use jiff::Timestamp;
 
 use crate::definition::{
-    Direction, ExperimentDefinition, GuardrailDefinition, IsoDuration, LifecycleStatus, MarginType,
-    MdeType, MetricDefinition, MetricKind, RatioAggregation, RatioPartDefinition,
+    Direction, ExperimentDefinition, GroupSequentialDefinition, GuardrailDefinition, IsoDuration,
+    LifecycleStatus, MarginType, MdeType, MetricDefinition, MetricKind, RatioAggregation,
+    RatioPartDefinition, SpendingDefinition,
 };
 use crate::power;
 use crate::store::{EnvironmentSnapshot, Versioned};
@@ -86,6 +87,7 @@ fn planned(
         required_units_per_variant: primary
             .and_then(|primary| power::required_units(definition, primary)),
         planned_end_at: planned_end(definition, state.started_at),
+        group_sequential: definition.group_sequential.as_ref().map(looks),
         covariate_lookback_ms: plan::two_weeks_ms(),
         variants: definition
             .variants
@@ -99,6 +101,19 @@ fn planned(
             .collect(),
         metrics: metrics(snapshot, definition),
     })
+}
+
+/// Evenly spaced looks.
+fn looks(definition: &GroupSequentialDefinition) -> plan::GroupSequentialPlan {
+    let last = definition.looks.max(1);
+    plan::GroupSequentialPlan {
+        rates: (1..=last).map(|look| f64::from(look) / f64::from(last)).collect(),
+        spending: match definition.spending {
+            SpendingDefinition::ObrienFleming => plan::SpendingFunction::ObrienFleming,
+            SpendingDefinition::Pocock => plan::SpendingFunction::Pocock,
+        },
+        futility: definition.futility,
+    }
 }
 
 /// The planned duration after the start, or the end that the experiment was given, whichever is first.
@@ -175,6 +190,7 @@ fn planned_metric(
         },
         window_ms: metric.window.as_ref().map(IsoDuration::millis),
         cap: metric.cap,
+        baseline: metric.baseline,
         max_degradation: guardrail.and_then(|guardrail| guardrail.max_degradation),
         margin_type: match guardrail.map(|guardrail| guardrail.margin_type) {
             Some(MarginType::Absolute) => Scale::Absolute,

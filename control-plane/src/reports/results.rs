@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use analysis::planned_looks::judge;
+use analysis::recommendation::{Evidence, recommend};
 use analysis::report::{
-    Look, MetricReport, Planned, Report, ReportStatus, SrmReport, Verdict, Warning,
+    Look, MetricReport, Planned, Recommendation, Report, ReportStatus, SrmReport, Verdict, Warning,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -40,6 +42,8 @@ pub struct Results {
     pub metrics: Vec<MetricReport>,
     /// What a reader must know before believing the rest.
     pub warnings: Vec<Warning>,
+    /// What to do with each treatment, with the conditions met and unmet.
+    pub recommendations: Vec<Recommendation>,
     /// Earlier analyses in which something was new, oldest first.
     pub looks: Vec<Look>,
     /// What was planned; null before the first report.
@@ -62,11 +66,20 @@ pub fn results(
     if let Some(look) = looks.last().filter(|look| look.phase == report.phase) {
         for metric in &mut metrics {
             fill_running(metric, look);
+            fill_looks(metric, look, &report.planned);
         }
         if let Some(srm) = &mut srm {
             srm.running_p_value = look.srm_running_p_value;
         }
     }
+    // Before what is withheld is taken out: the rules look at it only once the horizon is reached.
+    let recommendations = recommend(&Evidence {
+        metrics: &metrics,
+        srm: srm.as_ref(),
+        warnings: &warnings,
+        horizon_reached: reached,
+        alpha: report.alpha,
+    });
     if !reached && peek {
         warnings.push(warning(
             "peeking",
@@ -99,6 +112,7 @@ pub fn results(
         srm,
         metrics,
         warnings,
+        recommendations,
         looks,
         planned: Some(report.planned),
     }
@@ -122,6 +136,19 @@ fn fill_running(metric: &mut MetricReport, look: &Look) {
     }
 }
 
+/// Fills in what the planned looks have found.
+fn fill_looks(metric: &mut MetricReport, look: &Look, planned: &Planned) {
+    let Some(plan) = &planned.group_sequential else { return };
+    let taken = look.group_sequential.get(&metric.metric);
+    for variant in &mut metric.variants {
+        let state = variant.comparison.as_mut().and_then(|c| c.group_sequential.as_mut());
+        if let Some(state) = state {
+            let taken = taken.and_then(|taken| taken.get(&variant.variant)).cloned();
+            judge(state, plan, planned.power, metric.direction, taken.unwrap_or_default());
+        }
+    }
+}
+
 /// Takes out what is only right at the horizon. Always-valid values stay.
 fn withhold(metric: &mut MetricReport) {
     for comparison in metric.variants.iter_mut().filter_map(|variant| variant.comparison.as_mut()) {
@@ -131,6 +158,9 @@ fn withhold(metric: &mut MetricReport) {
         comparison.lift_ci_adjusted = None;
         if let Some(cuped) = &mut comparison.cuped {
             cuped.p_value = None;
+        }
+        if let Some(state) = &mut comparison.group_sequential {
+            state.statistic = None;
         }
         comparison.verdict = Verdict::Collecting;
     }
@@ -151,6 +181,7 @@ fn nothing_yet(experiment: &Versioned<ExperimentDefinition>, looks: Vec<Look>) -
         srm: None,
         metrics: Vec::new(),
         warnings: vec![warning("not_analysed", "no analysis has reported on it yet")],
+        recommendations: Vec::new(),
         looks,
         planned: None,
     }

@@ -1,5 +1,6 @@
 //! Reports of the analysis: the latest of each experiment, and when it looked.
 
+use analysis::planned_looks::due_look;
 use analysis::report::{Look, Report};
 use jiff::Timestamp;
 
@@ -54,7 +55,7 @@ pub async fn record_report(tx: &mut Tx, report: &Report, now: Timestamp) -> anyh
 ///
 /// Always-valid p-values hold at every look at once, so their running minimum is one as well. It
 /// depends on when one looked and cannot be recomputed from the data: it is kept here, and begins
-/// anew with each phase.
+/// anew with each phase. So is what a planned look found, which is taken once.
 fn look_of(report: &Report, last: Option<&Look>) -> Look {
     let before = last.filter(|last| last.phase == report.phase);
     let mut running_p_values = before.map(|look| look.running_p_values.clone()).unwrap_or_default();
@@ -69,6 +70,18 @@ fn look_of(report: &Report, last: Option<&Look>) -> Look {
         }
     }
     let srm = report.srm.as_ref().and_then(|srm| srm.sequential_p_value);
+    let mut group_sequential = before.map(|look| look.group_sequential.clone()).unwrap_or_default();
+    for metric in &report.metrics {
+        for variant in &metric.variants {
+            let Some(comparison) = &variant.comparison else { continue };
+            let taken =
+                group_sequential.get(&metric.metric).and_then(|own| own.get(&variant.variant));
+            let taken = taken.and_then(|looks| looks.last()).map_or(0, |look| look.planned);
+            let Some(look) = due_look(comparison, taken, report.as_of) else { continue };
+            let of_metric = group_sequential.entry(metric.metric.clone()).or_default();
+            of_metric.entry(variant.variant.clone()).or_default().push(look);
+        }
+    }
     let least_srm = [before.and_then(|look| look.srm_running_p_value), srm];
     Look {
         as_of: report.as_of,
@@ -77,6 +90,7 @@ fn look_of(report: &Report, last: Option<&Look>) -> Look {
         phase: report.phase,
         running_p_values,
         srm_running_p_value: least_srm.into_iter().flatten().reduce(f64::min),
+        group_sequential,
     }
 }
 
@@ -86,6 +100,7 @@ fn is_new(last: &Look, look: &Look) -> bool {
         || last.phase != look.phase
         || last.running_p_values != look.running_p_values
         || last.srm_running_p_value != look.srm_running_p_value
+        || last.group_sequential != look.group_sequential
 }
 
 /// The latest report of an experiment.

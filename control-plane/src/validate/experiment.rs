@@ -266,6 +266,7 @@ pub(crate) fn check_locked(
             old.significance_level.to_bits() != after.significance_level.to_bits(),
         ),
         ("/power", old.power.to_bits() != after.power.to_bits()),
+        ("/group_sequential", old.group_sequential != after.group_sequential),
     ];
     if status != LifecycleStatus::Scheduled {
         fixed.push(("/start_at", old.start_at != after.start_at));

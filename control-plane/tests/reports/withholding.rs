@@ -130,6 +130,48 @@ on_both_databases! {
         assert_eq!(comparison(&service.get(&path).await)["sequential"]["running_p_value"], 0.4);
     }
 
+    async fn planned_looks_are_taken_once_and_decide(service) {
+        let experiment = service.start_checkout().await;
+        let id = experiment["id"].as_str().unwrap();
+        let looked = |minute: u32, rate: f64, due: u32, statistic: f64| {
+            let mut report = report(id, false);
+            report["as_of"] = json!(format!("2026-11-20T10:{minute:02}:00Z"));
+            report["planned"]["group_sequential"] =
+                json!({"rates": [0.25, 0.5, 0.75, 1.0], "spending": "obrien_fleming", "futility": true});
+            report["metrics"][0]["variants"][1]["group_sequential"] = json!({
+                "information_rate": rate, "looks_due": due, "alpha": 0.05, "statistic": statistic
+            });
+            batch(&[report])
+        };
+        let path = format!("/api/v1/experiments/{id}/results");
+        // (minute, rate, looks due, statistic) → (looks taken, verdict, recommendation)
+        for (minute, rate, due, statistic, taken, verdict, action) in [
+            (1, 0.2, 0, 9.0, 0, "continue", "continue"),
+            (2, 0.26, 1, 2.5, 1, "continue", "continue"),
+            (3, 0.4, 1, 9.0, 1, "continue", "continue"),
+            (4, 0.5, 2, 3.5, 2, "efficacy", "ship"),
+            (5, 0.8, 3, 0.1, 3, "efficacy", "ship"),
+        ] {
+            service.post("/api/v1/reports", looked(minute, rate, due, statistic), 200).await;
+            let results = service.get(&path).await;
+            let state = &comparison(&results)["group_sequential"];
+            assert_eq!(state["looks"].as_array().unwrap().len(), taken, "at {minute}");
+            assert_eq!(state["verdict"], verdict, "at {minute}");
+            assert_eq!(state["statistic"], Value::Null, "withheld between looks, at {minute}");
+            assert_eq!(results["recommendations"][0]["action"], action, "at {minute}: {results}");
+        }
+        let results = service.get(&path).await;
+        let state = &comparison(&results)["group_sequential"];
+        assert_eq!(state["looks"][1]["statistic"], 3.5);
+        // O'Brien and Fleming's type at the rates 0.26 and 0.5: 4.2 and 2.96 or so.
+        let bound = |look: usize| state["boundaries"][look]["efficacy"].as_f64().unwrap();
+        assert!((4.1..4.4).contains(&bound(0)) && (2.9..3.0).contains(&bound(1)), "{state}");
+        assert_eq!(state["boundaries"].as_array().unwrap().len(), 4);
+        assert!(state["p_value"].as_f64().unwrap() < 0.01);
+        let conditions = results["recommendations"][0]["conditions"].as_array().unwrap();
+        assert!(conditions.iter().all(|condition| condition["met"] == true), "{conditions:?}");
+    }
+
     async fn p_values_are_shown_after_the_planned_duration(service) {
         let experiment = service.start_checkout().await;
         let id = experiment["id"].as_str().unwrap();

@@ -1,6 +1,6 @@
 //! Simulated experiments through the engine.
 
-use analysis::plan::MetricRole;
+use analysis::plan::{MetricRole, SpendingFunction};
 use analysis::simulate::{Law, Scenario, Stage, simulate};
 
 fn small() -> Scenario {
@@ -66,6 +66,24 @@ fn a_harmed_guardrail_pauses_and_a_ramp_is_many_phases() {
     let guardrail = found.comparisons[0].guardrail.as_ref().unwrap();
     assert_eq!(guardrail.paused.count, 200);
     assert!(found.family.is_none());
+}
+
+#[test]
+fn planned_looks_stop_early_and_keep_alpha() {
+    let planned = |lift| Scenario {
+        lifts: vec![lift],
+        spending: Some(SpendingFunction::ObrienFleming),
+        ..small()
+    };
+    let found = simulate(&planned(0.04), 2, &|_| {}).unwrap();
+    let looks = found.comparisons[0].group_sequential.as_ref().unwrap();
+    assert!(looks.rejected.rate.unwrap() > 0.95, "{looks:?}");
+    assert!(looks.stopping.p50.unwrap() < 10_000, "{looks:?}");
+    let found = simulate(&planned(0.0), 2, &|_| {}).unwrap();
+    let looks = found.comparisons[0].group_sequential.as_ref().unwrap();
+    // 5 % of 200 and three standard errors.
+    assert!(looks.rejected.count < 20, "{looks:?}");
+    assert!(looks.advised_to_give_up.rate.unwrap() > 0.5, "{looks:?}");
 }
 
 #[test]

@@ -54,7 +54,7 @@ pub(super) fn posterior(
             means(&c, &t, alpha)
         }
     };
-    found.ok().map(|found| oriented(found, metric.direction))
+    found.ok().filter(is_finite).map(|found| oriented(found, metric.direction))
 }
 
 fn means(c: &Moments, t: &Moments, alpha: Alpha) -> Result<BayesianReport, MethodError> {
@@ -97,6 +97,12 @@ fn normal(
     })
 }
 
+/// Whether every number of it is one: JSON knows no others.
+fn is_finite(found: &BayesianReport) -> bool {
+    let numbers = [found.mean, found.prob_better, found.expected_loss, found.expected_loss_control];
+    numbers.iter().chain(&found.ci).all(|number| number.is_finite())
+}
+
 /// From "treatment is greater" to "treatment is better".
 fn oriented(found: BayesianReport, direction: Direction) -> BayesianReport {
     match direction {
@@ -107,5 +113,56 @@ fn oriented(found: BayesianReport, direction: Direction) -> BayesianReport {
             expected_loss_control: found.expected_loss,
             ..found
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::Successes;
+    use serde_json::json;
+
+    fn metric(direction: &str) -> PlannedMetric {
+        let metric = json!({"metric": "m", "role": "primary", "kind": "proportion", "event": "e",
+            "direction": direction});
+        serde_json::from_value(metric).unwrap()
+    }
+
+    fn of(direction: &str, c: Arm<'_>, t: Arm<'_>) -> BayesianReport {
+        posterior(&metric(direction), c, t, Alpha::DEFAULT).unwrap()
+    }
+
+    #[test]
+    fn few_outcomes_have_the_exact_law_and_many_nearly_the_same() {
+        let arm = |n, successes| Arm::Proportion(Successes { n, successes });
+        let few = of("increase", arm(1000, 90), arm(1000, 99));
+        assert_eq!((few.method.as_str(), few.scale), ("beta_binomial", Scale::Absolute));
+        let many = of("increase", arm(10_000, 900), arm(10_000, 990));
+        assert_eq!((many.method.as_str(), many.scale), ("normal_normal", Scale::Relative));
+        assert!((many.mean - 0.1).abs() < 0.01 && many.prob_better > 0.97, "{many:?}");
+        assert!(many.ci[0] < many.mean && many.mean < many.ci[1]);
+    }
+
+    #[test]
+    fn less_is_better_where_the_direction_says_so() {
+        let (c, t): (Moments, Moments) = (
+            (0..500).map(|i| f64::from(i % 7)).collect(),
+            (0..500).map(|i| f64::from(i % 6)).collect(),
+        );
+        let up = of("increase", Arm::Mean(&c), Arm::Mean(&t));
+        let down = of("decrease", Arm::Mean(&c), Arm::Mean(&t));
+        assert!((up.prob_better + down.prob_better - 1.0).abs() < 1e-12);
+        assert!(down.prob_better > 0.99, "{down:?}");
+        assert_eq!(up.expected_loss.to_bits(), down.expected_loss_control.to_bits());
+        assert_eq!(up.ci.map(f64::to_bits), down.ci.map(f64::to_bits));
+    }
+
+    #[test]
+    fn a_control_near_zero_has_no_lift() {
+        let c: Moments = (0..100).map(|i| f64::from(i % 2) - 0.5).collect();
+        let t: Moments = (0..100).map(|i| f64::from(i % 2)).collect();
+        let found = of("increase", Arm::Mean(&c), Arm::Mean(&t));
+        assert_eq!((found.scale, found.prior_variance), (Scale::Absolute, None));
+        assert!((found.mean - 0.5).abs() < 1e-12);
     }
 }

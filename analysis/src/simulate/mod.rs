@@ -17,8 +17,8 @@ pub use law::{Law, poisson, standard_normal};
 pub use scenario::{MOST_UNITS, Scenario, ScenarioError, Stage};
 pub use stream::{Progress, Rng, Runner, stream};
 pub use summary::{
-    AdjustedRates, ComparisonRates, FamilyRates, FixedRates, GuardrailRates, MeanOfRuns, Rate,
-    SequentialRates, Simulation, SrmRates, Stopping,
+    AdjustedRates, ComparisonRates, FamilyRates, FixedRates, GuardrailRates, MeanOfRuns,
+    PlannedLookRates, Rate, SequentialRates, Simulation, SrmRates, Stopping,
 };
 
 use outcome::{Outcome, Watch};

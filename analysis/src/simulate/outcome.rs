@@ -1,7 +1,12 @@
 //! What simulated experiments came to, counted.
 
 use super::scenario::Scenario;
-use crate::report::{Comparison, GuardrailVerdict, Report, Verdict};
+use super::world::{POWER, looks};
+use crate::plan::Direction;
+use crate::planned_looks::{due_look, judge};
+use crate::report::{
+    Comparison, GroupSequentialReport, GuardrailVerdict, Report, TakenLook, Verdict,
+};
 use crate::stats::Moments;
 
 /// Counts over some runs.
@@ -50,6 +55,10 @@ pub(super) struct Cell {
     pub(super) adjusted_covered: u64,
     pub(super) adjusted_sequential: u64,
     pub(super) adjusted_effect: Moments,
+    /// Runs by the look at which the group-sequential test first crossed its boundary.
+    pub(super) crossed: Vec<u64>,
+    /// Runs in which a look advised to give up before that.
+    pub(super) futile: u64,
 }
 
 /// One run while it is watched.
@@ -72,12 +81,17 @@ struct CellWatch {
     alerted: bool,
     paused: Option<usize>,
     adjusted: bool,
+    /// Planned looks, with the index of each.
+    taken: Vec<(usize, TakenLook)>,
+    /// The last state of the group-sequential test.
+    state: Option<GroupSequentialReport>,
 }
 
 impl<'s> Watch<'s> {
     pub(super) fn new(scenario: &'s Scenario, n_looks: usize) -> Self {
         let n = scenario.metrics as usize * scenario.lifts.len();
-        let cell = Cell { stopped: vec![0; n_looks], paused: vec![0; n_looks], ..Cell::default() };
+        let none = || vec![0; n_looks];
+        let cell = Cell { stopped: none(), paused: none(), crossed: none(), ..Cell::default() };
         Self {
             scenario,
             outcome: Outcome { runs: 1, cells: vec![cell; n], ..Outcome::default() },
@@ -138,6 +152,9 @@ impl<'s> Watch<'s> {
             };
             count(|cell| &mut cell.stopped, watch.stopped);
             count(|cell| &mut cell.paused, watch.paused);
+            let (crossed, futile) = watch.planned_looks(self.scenario);
+            count(|cell| &mut cell.crossed, crossed);
+            cell.futile += u64::from(futile);
         }
         self.outcome.any_false_sequential += u64::from(any);
         self.outcome
@@ -159,6 +176,11 @@ impl CellWatch {
                 self.stopped.get_or_insert(index);
             }
         }
+        let seen = self.taken.last().map_or(0, |(_, look)| look.planned);
+        if let Some(look) = due_look(comparison, seen, jiff::Timestamp::UNIX_EPOCH) {
+            self.taken.push((index, look));
+            self.state.clone_from(&comparison.group_sequential);
+        }
         if let Some(guardrail) = &comparison.guardrail {
             self.alerted |= guardrail.action != GuardrailVerdict::Continue;
             if guardrail.action == GuardrailVerdict::Pause {
@@ -167,6 +189,30 @@ impl CellWatch {
         }
         let adjusted = comparison.cuped.as_ref().and_then(|cuped| cuped.sequential_p_value);
         self.adjusted |= adjusted.is_some_and(|p| p < alpha);
+    }
+}
+
+impl CellWatch {
+    /// The look at which the group-sequential test crossed, and whether one before advised to give up.
+    fn planned_looks(&self, scenario: &Scenario) -> (Option<usize>, bool) {
+        let Some((mut state, plan)) = self.state.clone().zip(looks(scenario)) else {
+            return (None, false);
+        };
+        let taken = self.taken.iter().map(|(_, look)| look.clone()).collect();
+        judge(&mut state, &plan, POWER, scenario.direction, taken);
+        let sign = match scenario.direction {
+            Direction::Increase => 1.0,
+            Direction::Decrease => -1.0,
+        };
+        let last = self.taken.len().saturating_sub(1);
+        let mut futile = false;
+        for (k, ((index, look), boundary)) in self.taken.iter().zip(&state.boundaries).enumerate() {
+            if boundary.efficacy.is_some_and(|bound| look.statistic.abs() >= bound) {
+                return (Some(*index), futile);
+            }
+            futile |= k < last && boundary.futility.is_some_and(|a| sign * look.statistic <= a);
+        }
+        (None, futile)
     }
 }
 
@@ -222,6 +268,8 @@ impl Cell {
         self.adjusted_covered += other.adjusted_covered;
         self.adjusted_sequential += other.adjusted_sequential;
         self.adjusted_effect = self.adjusted_effect.merge(other.adjusted_effect);
+        add(&mut self.crossed, &other.crossed);
+        self.futile += other.futile;
     }
 }
 

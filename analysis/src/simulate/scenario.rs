@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::law::Law;
-use crate::plan::{Direction, MetricRole};
+use crate::plan::{Direction, MetricRole, SpendingFunction};
 
 /// A simulated experiment. Everything but the law has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +18,10 @@ pub struct Scenario {
     pub lifts: Vec<f64>,
     /// Looks at even distances; those at the ends of stages are among them.
     pub looks: u32,
+    /// The looks share alpha by this spending function, in a group-sequential test with boundaries of
+    /// futility; none without such a test. Needs a single stage and a primary metric.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spending: Option<SpendingFunction>,
     /// Metrics of one law.
     pub metrics: u32,
     /// How many of them, the first ones, have the lifts; the others have none.
@@ -62,6 +66,7 @@ impl Default for Scenario {
             stages: vec![Stage { units: 10_000, split: vec![1.0, 1.0], faulty_split: None }],
             lifts: vec![0.0],
             looks: 10,
+            spending: None,
             metrics: 1,
             affected: 1,
             role: MetricRole::Primary,
@@ -122,6 +127,13 @@ impl Scenario {
         }
         if self.looks == 0 || self.looks > 10_000 || u64::from(self.looks) > self.n_units() {
             return fault("looks", "must be 1 to 10000, and no more than units".to_owned());
+        }
+        let plans_looks = self.spending.is_some();
+        if plans_looks && (self.looks > 30 || self.stages.len() > 1) {
+            return fault("spending", "needs a single stage and at most 30 looks".to_owned());
+        }
+        if plans_looks && self.role != MetricRole::Primary {
+            return fault("spending", "needs primary metrics".to_owned());
         }
         if self.metrics == 0 || self.metrics > 1000 {
             return fault("metrics", "must be 1 to 1000".to_owned());
@@ -226,6 +238,12 @@ mod tests {
         assert_eq!(field(|s| s.correlation = 1.5), Some("correlation"));
         assert_eq!(field(|s| s.runs = 0), Some("runs"));
         assert_eq!(field(|s| s.affected = 2), Some("affected"));
+        let planned = |s: &mut Scenario| s.spending = Some(SpendingFunction::Pocock);
+        assert_eq!(field(planned), None);
+        assert_eq!(
+            field(|s| (s.spending, s.looks) = (Some(SpendingFunction::Pocock), 31)),
+            Some("spending")
+        );
     }
 
     #[test]

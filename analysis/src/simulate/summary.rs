@@ -101,6 +101,9 @@ pub struct ComparisonRates {
     pub fixed_horizon: FixedRates,
     /// The always-valid test at every look.
     pub always_valid: SequentialRates,
+    /// With planned looks: the group-sequential test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_sequential: Option<PlannedLookRates>,
     /// With histories: the comparison that takes them into account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adjusted: Option<AdjustedRates>,
@@ -176,6 +179,17 @@ impl Stopping {
     }
 }
 
+/// Rates of the group-sequential test over its looks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedLookRates {
+    /// A look crossed the boundary of efficacy.
+    pub rejected: Rate,
+    /// A look before that advised to give up.
+    pub advised_to_give_up: Rate,
+    /// When it crossed.
+    pub stopping: Stopping,
+}
+
 /// Rates of the comparison adjusted by histories.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdjustedRates {
@@ -229,6 +243,11 @@ pub(super) fn summarise(scenario: &Scenario, outcome: &Outcome) -> Simulation {
             effect: truth.effect,
             fixed_horizon: fixed(cell, runs),
             always_valid: sequential(cell, &looks, runs),
+            group_sequential: scenario.spending.map(|_| PlannedLookRates {
+                rejected: Rate::new(cell.crossed.iter().sum(), runs),
+                advised_to_give_up: Rate::new(cell.futile, runs),
+                stopping: Stopping::new(&cell.crossed, &looks, runs),
+            }),
             adjusted: scenario.history.map(|_| adjusted(cell, runs)),
             guardrail: (scenario.role == MetricRole::Guardrail).then(|| GuardrailRates {
                 alerted: Rate::new(cell.alerted, runs),

@@ -101,6 +101,11 @@ fn write_comparison(f: &mut Formatter<'_>, found: &ComparisonRates) -> fmt::Resu
     line(f, "  intervals of all looks cover the effect", &sequence.covered_at_all_looks)?;
     line(f, "  too few units for the skewness, all along", &sequence.gated)?;
     line(f, "  stopped, in units", &sequence.stopping)?;
+    if let Some(looks) = &found.group_sequential {
+        line(f, "planned looks: rejected at any", &looks.rejected)?;
+        line(f, "  advised to give up before", &looks.advised_to_give_up)?;
+        line(f, "  stopped, in units", &looks.stopping)?;
+    }
     if let Some(adjusted) = &found.adjusted {
         line(f, "adjusted by histories: rejected", &adjusted.rejected)?;
         line(f, "  interval covers the effect", &adjusted.covered)?;

@@ -15,11 +15,14 @@ use crate::pipeline::{
     assemble,
 };
 use crate::plan::{
-    Aggregation, MetricKind, Plan, PlannedExperiment, PlannedMetric, PlannedStatus, PlannedVariant,
-    RatioPart, Scale, two_weeks_ms,
+    Aggregation, GroupSequentialPlan, MetricKind, Plan, PlannedExperiment, PlannedMetric,
+    PlannedStatus, PlannedVariant, RatioPart, Scale, two_weeks_ms,
 };
 use crate::report::Report;
 use crate::stats::{CoMoments, Moments, Successes};
+
+/// Power that simulated experiments are planned with.
+pub(super) const POWER: f64 = 0.8;
 
 /// A scenario, ready to be drawn.
 pub(super) struct World<'s> {
@@ -175,6 +178,13 @@ impl Columns {
     }
 }
 
+/// The scenario's looks as planned ones, if they share alpha.
+pub(super) fn looks(scenario: &Scenario) -> Option<GroupSequentialPlan> {
+    let n = scenario.n_units() as f64;
+    let rates = scenario.schedule().into_iter().map(|(units, _)| units as f64 / n).collect();
+    scenario.spending.map(|spending| GroupSequentialPlan { rates, spending, futility: true })
+}
+
 /// The plan that such an experiment would have.
 fn plan(scenario: &Scenario, stage: &Stage, index: usize, shares: &[u32]) -> Plan {
     let names = || (0..shares.len()).map(variant_name);
@@ -222,12 +232,12 @@ fn plan(scenario: &Scenario, stage: &Stage, index: usize, shares: &[u32]) -> Pla
         started_at: None,
         ended_at: None,
         alpha: scenario.alpha,
-        power: 0.8,
+        power: POWER,
         min_detectable_effect: None,
         mde_type: Scale::Relative,
         required_units_per_variant: Some(required.collect()),
         planned_end_at: None,
-        group_sequential: None,
+        group_sequential: looks(scenario),
         covariate_lookback_ms: if scenario.history.is_some() { two_weeks_ms() } else { 0 },
         variants,
         metrics,

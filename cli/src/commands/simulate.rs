@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use analysis::calibration::{self, Effort};
-use analysis::plan::{Direction, MetricRole};
+use analysis::plan::{Direction, MetricRole, SpendingFunction};
 use analysis::simulate::{Law, Progress, Scenario, Stage, simulate};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -76,6 +76,10 @@ pub(crate) struct Simulate {
     #[arg(long, default_value_t = 10)]
     looks: u32,
 
+    /// The looks share alpha: a group-sequential test with this spending function.
+    #[arg(long, value_enum)]
+    spending: Option<Spending>,
+
     /// Metrics of the same law.
     #[arg(long, default_value_t = 1)]
     metrics: u32,
@@ -138,6 +142,12 @@ enum Outcome {
     ZeroInflated,
     Ratio,
     Clustered,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Spending {
+    ObrienFleming,
+    Pocock,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -228,6 +238,10 @@ impl Simulate {
             stages,
             lifts: self.lift.clone(),
             looks: self.looks,
+            spending: self.spending.map(|spending| match spending {
+                Spending::ObrienFleming => SpendingFunction::ObrienFleming,
+                Spending::Pocock => SpendingFunction::Pocock,
+            }),
             metrics: self.metrics,
             affected: self.affected.unwrap_or(self.metrics),
             role: match self.role {

@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn metric(role: &str, comparison: serde_json::Value) -> MetricReport {
+    fn metric(role: &str, comparison: &serde_json::Value) -> MetricReport {
         let mut treatment = json!({"variant": "t", "n": 100, "value": 1.0, "std_dev": 1.0});
         let members = comparison.as_object().cloned().unwrap_or_default();
         treatment.as_object_mut().unwrap().extend(members);
@@ -213,8 +213,8 @@ mod tests {
 
     #[test]
     fn fixed_horizon_results_count_at_the_horizon_only() {
-        let better = metric("primary", compared(0.1, "significant", [0.02, 0.2], 0.4));
-        let safe = metric("guardrail", compared(0.0, "not_significant", [-0.02, 0.02], 0.4));
+        let better = metric("primary", &compared(0.1, "significant", [0.02, 0.2], 0.4));
+        let safe = metric("guardrail", &compared(0.0, "not_significant", [-0.02, 0.02], 0.4));
         let metrics = [better, safe];
         assert_eq!(action(&metrics, false), RecommendedAction::Continue);
         assert_eq!(action(&metrics, true), RecommendedAction::Ship);
@@ -222,18 +222,18 @@ mod tests {
 
     #[test]
     fn an_always_valid_result_decides_early_in_both_directions() {
-        let up = metric("primary", compared(0.1, "collecting", [0.02, 0.2], 0.001));
+        let up = metric("primary", &compared(0.1, "collecting", [0.02, 0.2], 0.001));
         assert_eq!(action(&[up], false), RecommendedAction::Ship);
-        let down = metric("primary", compared(-0.1, "collecting", [-0.2, -0.02], 0.001));
+        let down = metric("primary", &compared(-0.1, "collecting", [-0.2, -0.02], 0.001));
         assert_eq!(action(&[down], false), RecommendedAction::Abort);
     }
 
     #[test]
     fn a_wide_guardrail_forbids_to_ship_and_nothing_found_ends() {
-        let better = metric("primary", compared(0.1, "significant", [0.02, 0.2], 0.4));
-        let wide = metric("guardrail", compared(0.0, "not_significant", [-0.2, 0.2], 0.4));
+        let better = metric("primary", &compared(0.1, "significant", [0.02, 0.2], 0.4));
+        let wide = metric("guardrail", &compared(0.0, "not_significant", [-0.2, 0.2], 0.4));
         assert_eq!(action(&[better, wide], true), RecommendedAction::End);
-        let nothing = metric("primary", compared(0.0, "not_significant", [-0.1, 0.1], 0.9));
+        let nothing = metric("primary", &compared(0.0, "not_significant", [-0.1, 0.1], 0.9));
         assert_eq!(action(std::slice::from_ref(&nothing), true), RecommendedAction::End);
         assert_eq!(action(&[nothing], false), RecommendedAction::Continue);
     }

@@ -139,9 +139,8 @@ mod tests {
 
     #[test]
     fn runs_are_the_same_on_any_number_of_threads() {
-        let drawn = |threads| {
-            Runner::new(7, threads, &|_| {}).collect("a", 1000, |rng| rng.random::<u64>())
-        };
+        let drawn =
+            |threads| Runner::new(7, threads, &|_| {}).collect("a", 1000, Rng::random::<u64>);
         let one = drawn(1);
         assert_eq!(one.len(), 1000);
         assert_eq!(one, drawn(5));

@@ -1543,6 +1543,43 @@ export interface components {
             /** @description What is wrong there. */
             reason?: string | null;
         };
+        /**
+         * @description The Bayesian view of a comparison. Not to decide by: looked at again and again, it errs more often
+         *     than its numbers say.
+         */
+        BayesianResult: {
+            /** @description Equal-tailed interval with probability 1 − alpha. */
+            ci: number[];
+            /**
+             * Format: double
+             * @description What choosing treatment costs on average, for it may be worse.
+             */
+            expected_loss: number;
+            /**
+             * Format: double
+             * @description What keeping control costs on average.
+             */
+            expected_loss_control: number;
+            /**
+             * Format: double
+             * @description Posterior mean.
+             */
+            mean: number;
+            /** @description `beta_binomial` or `normal_normal`. */
+            method: string;
+            /**
+             * Format: double
+             * @description Variance of the normal prior around no effect; `None` for the uniform one.
+             */
+            prior_variance?: number | null;
+            /**
+             * Format: double
+             * @description Probability that treatment is better, in the metric's direction.
+             */
+            prob_better: number;
+            /** @description Whether all that follows is about the lift or the effect. */
+            scale: components["schemas"]["EffectScale"];
+        };
         /** @description Everything that people define in an environment and what it shares with its project. */
         Bundle: {
             /** @description Experiments of the environment. */
@@ -1585,6 +1622,7 @@ export interface components {
         };
         /** @description A treatment compared with control. */
         Comparison: {
+            bayesian?: components["schemas"]["BayesianResult"] | null;
             /** @description Interval of the effect at 1 − alpha. */
             ci?: number[] | null;
             /**
@@ -1599,6 +1637,7 @@ export interface components {
              * @description Treatment − control.
              */
             effect?: number | null;
+            group_sequential?: components["schemas"]["GroupSequentialResult"] | null;
             guardrail?: components["schemas"]["GuardrailResult"] | null;
             /**
              * Format: double
@@ -1651,6 +1690,11 @@ export interface components {
             op: "eq" | "neq" | "in" | "not_in" | "lt" | "lte" | "gt" | "gte" | "before" | "after" | "semver_eq" | "semver_lt" | "semver_lte" | "semver_gt" | "semver_gte" | "contains" | "starts_with" | "ends_with" | "matches" | "exists" | "contains_any" | "contains_all" | "ip_in";
             values?: (string | number | boolean)[];
         };
+        /**
+         * @description The conditions of a recommendation.
+         * @enum {string}
+         */
+        ConditionCode: "sample_ratio" | "data_quality" | "no_harm" | "conclusive" | "primary_better" | "guardrails_quiet" | "guardrails_not_inferior";
         /** @description A comparison adjusted by what was known of each unit before its exposure (CUPED). */
         CupedResult: {
             /** @description Interval of the adjusted effect at 1 − alpha. */
@@ -1866,6 +1910,7 @@ export interface components {
             /** @description Key under which clients ask for it. */
             flag: string;
             frozen_at?: components["schemas"]["Time"] | null;
+            group_sequential?: components["schemas"]["GroupSequentialDefinition"] | null;
             /** @description Metrics that must not get worse. */
             guardrail_metrics: components["schemas"]["Guardrail"][];
             /** @description Holdouts that it names. */
@@ -1957,6 +2002,7 @@ export interface components {
              */
             expected_daily_units?: number | null;
             flag?: components["schemas"]["Name"] | null;
+            group_sequential?: components["schemas"]["GroupSequentialDefinition"] | null;
             /** @description Metrics that must not get worse. */
             guardrail_metrics?: components["schemas"]["Guardrail"][];
             /** @description Holdouts that cover it, beside those of the whole project. */
@@ -2037,6 +2083,7 @@ export interface components {
              */
             expected_daily_units?: number | null;
             flag?: components["schemas"]["Name"] | null;
+            group_sequential?: components["schemas"]["GroupSequentialDefinition"] | null;
             /** @description Metrics that must not get worse. */
             guardrail_metrics?: components["schemas"]["Guardrail"][] | null;
             /** @description Holdouts that cover it, beside those of the whole project. */
@@ -2232,6 +2279,77 @@ export interface components {
             /** @description What clients are answered. */
             value: components["schemas"]["JsonValue"];
         };
+        /** @description Evenly spaced looks at the planned sample, the last of which is all of it. */
+        GroupSequentialDefinition: {
+            /**
+             * @description Whether a look may advise to give up.
+             * @default true
+             */
+            futility?: boolean;
+            /**
+             * Format: int32
+             * @description Number of looks.
+             */
+            looks: number;
+            /**
+             * @description How the accepted rate of false positives is spent over them.
+             * @default obrien_fleming
+             */
+            spending?: components["schemas"]["Spending"];
+        };
+        /** @description Planned looks that share alpha. */
+        GroupSequentialPlan: {
+            /**
+             * @description Whether there are boundaries of futility, at the planned power. Crossing one advises to give up
+             *     and forces nothing.
+             */
+            futility?: boolean;
+            /** @description Information rates of the looks: shares of the planned sample, rising, the last one 1. */
+            rates: number[];
+            /** @description How alpha is spent over them. */
+            spending?: components["schemas"]["SpendingFunction"];
+        };
+        /** @description A group-sequential test: its boundaries, and what its looks have found. */
+        GroupSequentialResult: {
+            /**
+             * Format: double
+             * @description Two-sided alpha of this comparison: that of the experiment, divided by primaries × treatments.
+             */
+            alpha: number;
+            /** @description Boundaries of the looks that were taken, and then of those that are planned. */
+            boundaries?: components["schemas"]["LookBoundary"][];
+            /** @description Repeated interval of the effect at the look that decided, or at the last one. */
+            ci?: number[] | null;
+            /**
+             * Format: double
+             * @description Share of the planned information that is there now.
+             */
+            information_rate: number;
+            /** @description Looks that were taken, each once; filled by whoever keeps the looks, as is all that follows. */
+            looks?: components["schemas"]["TakenLook"][];
+            /**
+             * Format: int32
+             * @description Planned looks whose rate is reached.
+             */
+            looks_due: number;
+            /**
+             * Format: double
+             * @description p-value by stagewise ordering, once the test has ended.
+             */
+            p_value?: number | null;
+            /**
+             * Format: double
+             * @description Standard normal statistic of this analysis; withheld before the horizon.
+             */
+            statistic?: number | null;
+            /** @description What the looks say. */
+            verdict?: components["schemas"]["GroupSequentialVerdict"];
+        };
+        /**
+         * @description What the looks of a group-sequential test say.
+         * @enum {string}
+         */
+        GroupSequentialVerdict: "continue" | "efficacy" | "futility" | "not_significant";
         /** @description The two ways to write a guardrail. */
         Guardrail: components["schemas"]["Name"] | components["schemas"]["GuardrailMargin"];
         /** @description A guardrail with its margin. */
@@ -2628,6 +2746,7 @@ export interface components {
                 /** @description Key under which clients ask for it. */
                 flag: string;
                 frozen_at?: components["schemas"]["Time"] | null;
+                group_sequential?: components["schemas"]["GroupSequentialDefinition"] | null;
                 /** @description Metrics that must not get worse. */
                 guardrail_metrics: components["schemas"]["Guardrail"][];
                 /** @description Holdouts that it names. */
@@ -2994,6 +3113,12 @@ export interface components {
              * @description Generation of its plan.
              */
             generation: number;
+            /** @description Planned looks taken up to this one in this phase, by metric and treatment. */
+            group_sequential?: {
+                [key: string]: {
+                    [key: string]: components["schemas"]["TakenLook"][];
+                };
+            };
             /**
              * Format: int32
              * @description Phase that it was about.
@@ -3010,6 +3135,34 @@ export interface components {
              * @description The same of the sample-ratio check.
              */
             srm_running_p_value?: number | null;
+        };
+        /** @description Boundaries of one look. */
+        LookBoundary: {
+            /**
+             * Format: double
+             * @description Alpha that is spent by the look.
+             */
+            cumulative_alpha: number;
+            /**
+             * Format: double
+             * @description |statistic| from which on the null is rejected; `None` where nothing may be spent.
+             */
+            efficacy?: number | null;
+            /**
+             * Format: double
+             * @description Statistic in the good direction at or below which it is advised to give up; `None` without.
+             */
+            futility?: number | null;
+            /**
+             * Format: double
+             * @description Information rate of the look.
+             */
+            information_rate: number;
+            /**
+             * Format: double
+             * @description p-value at which the look by itself rejects.
+             */
+            nominal_p: number;
         };
         /**
          * @description What a generation is: the content of its numbered manifest and, while it is the newest, of
@@ -3480,6 +3633,31 @@ export interface components {
             /** @description Name of the events. */
             event: string;
         };
+        /** @description What to do with a treatment. */
+        Recommendation: {
+            /** @description What to do. */
+            action: components["schemas"]["RecommendedAction"];
+            /** @description What it rests on: to ship, all of them must be met. */
+            conditions: components["schemas"]["RecommendationCondition"][];
+            /** @description Treatment. */
+            variant: string;
+        };
+        /** @description One condition of a recommendation. */
+        RecommendationCondition: {
+            /** @description Which one. */
+            code: components["schemas"]["ConditionCode"];
+            /** @description Whether it is met. */
+            met: boolean;
+            /** @description The condition as a sentence. */
+            rule: string;
+            /** @description Metrics or warnings that stand against it. */
+            unmet_by?: string[];
+        };
+        /**
+         * @description What to do with a treatment, in a word.
+         * @enum {string}
+         */
+        RecommendedAction: "ship" | "continue" | "end" | "abort";
         /**
          * @description Whether a report has something to decide on.
          * @enum {string}
@@ -3539,6 +3717,8 @@ export interface components {
              */
             phase: number;
             planned?: components["schemas"]["ResultsPlan"] | null;
+            /** @description What to do with each treatment, with the conditions met and unmet. */
+            recommendations: components["schemas"]["Recommendation"][];
             srm?: components["schemas"]["SampleRatio"] | null;
             /** @description Whether there is something to decide on. */
             status: components["schemas"]["ReportStatus"];
@@ -3552,6 +3732,7 @@ export interface components {
              * @description Two-sided significance level.
              */
             alpha: number;
+            group_sequential?: components["schemas"]["GroupSequentialPlan"] | null;
             /** @description Scale of `min_detectable_effect`. */
             mde_type: components["schemas"]["EffectScale"];
             /**
@@ -3877,6 +4058,16 @@ export interface components {
         };
         /** @description Lower-case letters, digits and `-`, beginning with a letter or digit. */
         Slug: string;
+        /**
+         * @description How the accepted rate of false positives is spent over the looks.
+         * @enum {string}
+         */
+        Spending: "obrien_fleming" | "pocock";
+        /**
+         * @description How much of alpha may be used by an information rate.
+         * @enum {string}
+         */
+        SpendingFunction: "obrien_fleming" | "pocock";
         /** @description One part of a weighted split. */
         SplitPartDefinition: {
             /** @description Variant of the flag. */
@@ -3920,6 +4111,39 @@ export interface components {
             cluster: components["schemas"]["UnitType"];
             /** @description Length of a slice. */
             period: components["schemas"]["Duration"];
+        };
+        /** @description What one planned look found. */
+        TakenLook: {
+            /**
+             * Format: date-time
+             * @description When it was taken.
+             */
+            as_of: string;
+            /**
+             * Format: double
+             * @description Treatment − control.
+             */
+            effect: number;
+            /**
+             * Format: double
+             * @description Share of the planned information that was there.
+             */
+            information_rate: number;
+            /**
+             * Format: int32
+             * @description Number of the planned look, from 1; looks in between were missed.
+             */
+            planned: number;
+            /**
+             * Format: double
+             * @description Standard error of the effect.
+             */
+            se: number;
+            /**
+             * Format: double
+             * @description Standard normal statistic.
+             */
+            statistic: number;
         };
         /** @description Who takes part in an experiment. */
         Targeting: components["schemas"]["ShortTargeting"] | components["schemas"]["Condition"];
@@ -3995,6 +4219,7 @@ export interface components {
         };
         /** @description One variant's value of a metric and, for a treatment, its comparison with control. */
         VariantResult: {
+            bayesian?: components["schemas"]["BayesianResult"] | null;
             /** @description Interval of the effect at 1 − alpha. */
             ci?: number[] | null;
             /**
@@ -4009,6 +4234,7 @@ export interface components {
              * @description Treatment − control.
              */
             effect?: number | null;
+            group_sequential?: components["schemas"]["GroupSequentialResult"] | null;
             guardrail?: components["schemas"]["GuardrailResult"] | null;
             /**
              * Format: double

@@ -17,6 +17,7 @@ use crate::console;
 ///
 /// Reports false positives, power, coverage, false discoveries and stopping times, each with the band of the simulation's own
 /// error. The answer depends on the flags and the seed alone, not on the number of threads.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Debug, Args)]
 pub(crate) struct Simulate {
     /// Read the scenario from a file of JSON, as `--json` prints it, in place of the flags below.
@@ -184,13 +185,10 @@ impl Simulate {
             let seed = self.seed.unwrap_or(calibration::SEED);
             let sections = calibration::calibrate(effort, seed, threads, &progress);
             meter.clear();
-            let mut command = "sortition simulate --calibration".to_owned();
-            if self.quick {
-                command.push_str(" --quick");
-            }
-            if seed != calibration::SEED {
-                command.push_str(&format!(" --seed {seed}"));
-            }
+            let quick = if self.quick { " --quick" } else { "" };
+            let seeded =
+                if seed == calibration::SEED { String::new() } else { format!(" --seed {seed}") };
+            let command = format!("sortition simulate --calibration{quick}{seeded}");
             console::line(calibration::markdown(&sections, seed, &command).trim_end());
             let checks = sections.iter().flat_map(|section| &section.checks);
             let outside: Vec<&str> =

@@ -180,6 +180,14 @@ fn finish_operation(path: &str, method: &str, operation: &mut Value) {
                 "description": "Say what the write would do, and do nothing: answered 200 with a `Preview`."
             }));
             headers.push(json!({
+                "name": "propose", "in": "query", "required": false, "schema": { "type": "boolean" },
+                "description": "Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`."
+            }));
+            headers.push(json!({
+                "name": "emergency", "in": "query", "required": false, "schema": { "type": "boolean" },
+                "description": "Do it without the approvals that it takes; for admins, with a comment. It is logged."
+            }));
+            headers.push(json!({
                 "name": "comment", "in": "query", "required": false,
                 "schema": { "type": "string", "maxLength": 1000 },
                 "description": "Why, for history and audit."

@@ -1,9 +1,9 @@
 //! Every path of the control plane.
 
 use crate::api::{
-    api_tokens, audit, bundles, decisions, environments, events, experiments, flags, health,
-    holdouts, launch, layers, metrics, projects, schedules, sdk_keys, segments, sessions,
-    transitions, users, webhooks,
+    api_tokens, audit, bundles, change_requests, decisions, environments, events, experiments,
+    flags, health, holdouts, launch, layers, metrics, projects, schedules, sdk_keys, segments,
+    sessions, transitions, users, webhooks,
 };
 use crate::error::ApiError;
 use crate::http::{auth, idempotency, rate_limit, request_id};
@@ -11,11 +11,11 @@ use crate::publish::{handlers as delivery, public_keys};
 use crate::reports::handlers as results;
 use crate::state::AppState;
 use crate::{openapi, ui};
-use axum::Router;
 use axum::http::{Uri, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use std::sync::LazyLock;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
@@ -97,6 +97,11 @@ fn with_token() -> OpenApiRouter<AppState> {
         .routes(routes!(webhooks::test_webhook))
         .routes(routes!(webhooks::list_deliveries))
         .routes(routes!(webhooks::replay_delivery))
+        .routes(routes!(change_requests::list_change_requests))
+        .routes(routes!(change_requests::get_change_request))
+        .routes(routes!(change_requests::approve_change_request))
+        .routes(routes!(change_requests::close_change_request))
+        .routes(routes!(change_requests::apply_change_request))
         .routes(routes!(bundles::export_bundle))
         .routes(routes!(bundles::import_bundle))
         .routes(routes!(results::get_results))
@@ -134,7 +139,11 @@ async fn get_openapi_document() -> Response {
 
 /// The whole service.
 pub fn router(state: AppState) -> Router {
+    // Where approved change requests are sent again.
+    let routes = change_requests::Routes(Router::from(with_token()).with_state(state.clone()));
     let with_token = Router::from(with_token())
+        .layer(Extension(routes))
+        .route_layer(from_fn_with_state(state.clone(), change_requests::propose))
         .route_layer(from_fn_with_state(state.clone(), idempotency::once))
         .route_layer(from_fn_with_state(state.clone(), rate_limit::limit))
         .route_layer(from_fn_with_state(state.clone(), auth::authenticate));

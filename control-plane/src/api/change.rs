@@ -2,7 +2,11 @@
 
 use super::diff::{Difference, diff};
 use super::served::{self, ServedChange};
+use crate::access::Role;
+use crate::definition::EnvironmentDefinition;
 use crate::error::{ApiError, Warning};
+use crate::http::auth::ActorKind;
+use crate::http::write_options::Approvals;
 use crate::http::{Caller, InEnvironment, InProject};
 use crate::publish;
 use crate::state::AppState;
@@ -13,7 +17,7 @@ use crate::store::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -127,10 +131,51 @@ impl<'s> Change<'s> {
 
     /// Keeps an environment as it is before the change, if it will be compared with what it is then.
     async fn remember(&mut self, environment_id: &str) -> Result<(), ApiError> {
-        if self.caller.write.dry_run || !self.caller.may_serve {
+        let needed = self.caller.write.dry_run || !self.caller.may_serve || {
+            self.takes_approvals()
+                && environments::required_approvals(&mut self.tx, environment_id).await? > 0
+        };
+        if needed {
             self.before.push(load_environment_in(&mut self.tx, environment_id).await?);
         }
         Ok(())
+    }
+
+    /// Whether the change takes approvals where an environment asks for them. The platform's own moves were approved
+    /// with what asked for them.
+    fn takes_approvals(&self) -> bool {
+        self.caller.kind != ActorKind::System && self.caller.write.approvals != Approvals::Given
+    }
+
+    /// 409 unless the change may go on in an environment that asks for approvals: it has them, is a dry run, or is an
+    /// admin's emergency, which is logged.
+    pub(crate) async fn guard(
+        &mut self,
+        environment: &Versioned<EnvironmentDefinition>,
+    ) -> Result<(), ApiError> {
+        let required = environment.definition.required_approvals;
+        if required == 0 || !self.takes_approvals() || self.caller.write.dry_run {
+            return Ok(());
+        }
+        let name = &environment.definition.name;
+        if self.caller.write.approvals != Approvals::Emergency {
+            let mut extra = Map::new();
+            extra.insert("environment".to_owned(), json!(environment.id));
+            extra.insert("required_approvals".to_owned(), json!(required));
+            return Err(ApiError::Conflict {
+                code: "needs_approval",
+                detail: format!(
+                    "in environment `{name}` this takes {required} approvals: send it with ?propose=true"
+                ),
+                extra,
+            });
+        }
+        if !self.caller.reach_as(Role::Admin).includes(&environment.scope_id) {
+            let detail = "only an admin acts without approvals in an emergency";
+            return Err(ApiError::Forbidden(detail.to_owned()));
+        }
+        let id = (&*environment.id, &**name);
+        self.note_values("environment", id, None, "approval_bypassed", None, None).await
     }
 
     /// Notes warnings, and refuses the write unless they are acknowledged. A dry run answers them instead.
@@ -297,16 +342,24 @@ impl<'s> Change<'s> {
     pub(crate) async fn commit(mut self) -> Result<(), ApiError> {
         let list_secret = self.state.settings.list_secret;
         let mut previews = Vec::new();
-        for environment_id in &self.environment_ids {
+        let touched = self.environment_ids.clone();
+        let earlier = std::mem::take(&mut self.before);
+        for environment_id in &touched {
             let snapshot = load_environment_in(&mut self.tx, environment_id).await?;
             let refuse = |error: eval_core::CompileError| {
                 ApiError::invalid("", "does_not_compile", error.to_string())
             };
-            let before = self.before.iter().find(|before| before.environment.id == *environment_id);
+            let before = earlier.iter().find(|before| before.environment.id == *environment_id);
             if let Some(before) = before.filter(|_| !self.caller.may_serve)
                 && served::differs(before, &snapshot, list_secret.as_ref())
             {
                 return Err(ApiError::NeedsPublisher);
+            }
+            if let Some(before) = before.filter(|before| {
+                before.environment.definition.required_approvals > 0 && self.takes_approvals()
+            }) && served::differs(before, &snapshot, list_secret.as_ref())
+            {
+                self.guard(&before.environment).await?;
             }
             match before.filter(|_| self.caller.write.dry_run) {
                 Some(before) => {
@@ -330,7 +383,7 @@ impl<'s> Change<'s> {
         let entries: Vec<NewEntry> = self.entries.into_iter().map(|(entry, _)| entry).collect();
         audit::append(&mut self.tx, &entries).await?;
         self.tx.commit().await?;
-        for environment_id in &self.environment_ids {
+        for environment_id in &touched {
             publish::request(self.state, environment_id, &self.caller.author);
         }
         Ok(())

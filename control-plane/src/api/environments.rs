@@ -6,7 +6,7 @@ use super::history::{self, Version};
 use super::shared::to_value;
 use super::views::Environment;
 use crate::definition::{EnvironmentDefinition, EnvironmentState, salt};
-use crate::error::{ApiError, ProblemDocument};
+use crate::error::{ApiError, ProblemDocument, Problems};
 use crate::http::body::check;
 use crate::http::{
     Body, InProject, ListQuery, MergePatch, NoQuery, PathKey, Query, RequiredIfMatch,
@@ -32,7 +32,12 @@ pub(crate) async fn new_environment(
     name: &str,
     id: Option<&str>,
 ) -> Result<Versioned<EnvironmentDefinition>, ApiError> {
-    let definition = EnvironmentDefinition { name: name.to_owned(), description: None };
+    let definition = EnvironmentDefinition {
+        name: name.to_owned(),
+        description: None,
+        required_approvals: 0,
+        approvers: Vec::new(),
+    };
     create_in(change, project_id, definition, id).await
 }
 
@@ -57,7 +62,9 @@ pub(crate) async fn create_environment(
     scope: InProject,
     body: Body<EnvironmentDefinition>,
 ) -> Result<Response, ApiError> {
-    let definition = body.complete()?;
+    let (definition, mut problems) = body.partial()?;
+    check_approvals(&definition, &mut problems);
+    problems.into_result()?;
     scope.caller.require_whole_project()?;
     let mut change = Change::begin(&state, &scope.caller).await?;
     change.about_project(&scope.project_id);
@@ -137,11 +144,32 @@ pub(crate) async fn patch_environment(
             "the environment's id begins with its name: it cannot change",
         );
     }
+    check_approvals(&definition, &mut problems);
     problems.into_result()?;
+    let (old, new) = (&before.definition, &definition);
+    if new.required_approvals < old.required_approvals || new.approvers != old.approvers {
+        // Otherwise whoever lacks approvals would take the rule away first.
+        change.guard(&before).await?;
+    }
     let state = before.state.clone();
     let item = change.update("updated", &before, definition, state).await?;
     change.commit().await?;
     Ok(answer::ok(item.version, Environment::from(item)))
+}
+
+fn check_approvals(definition: &EnvironmentDefinition, problems: &mut Problems) {
+    let n_approvers = u32::try_from(definition.approvers.len()).unwrap_or(u32::MAX);
+    if n_approvers > 0 && n_approvers < definition.required_approvals {
+        let rule =
+            format!("{n_approvers} people cannot give {} approvals", definition.required_approvals);
+        problems.push("/approvers", "too_few_items", rule);
+    }
+    for (index, approver) in definition.approvers.iter().enumerate() {
+        if !approver.contains('@') || approver.len() > 254 || *approver != approver.to_lowercase() {
+            let rule = "must be an e-mail address in lower case";
+            problems.push(format!("/approvers/{index}"), "format", rule);
+        }
+    }
 }
 
 /// Lists the changes of an environment, newest first.

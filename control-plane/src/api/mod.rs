@@ -27,6 +27,7 @@ pub(crate) mod decisions;
 pub(crate) mod schedules;
 pub(crate) mod webhooks;
 pub(crate) mod bundles;
+pub(crate) mod change_requests;
 pub(crate) mod flags;
 pub(crate) mod history;
 pub(crate) mod events;

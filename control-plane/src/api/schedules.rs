@@ -117,6 +117,8 @@ pub(crate) async fn create_schedule(
     let mut change = Change::in_environment(&state, &scope).await?;
     change.only_drafts();
     let snapshot = load_environment_in(&mut change.tx, &scope.environment_id).await?;
+    // Its steps are the scheduler's, which nobody asks for approvals.
+    change.guard(&snapshot.environment).await?;
     check_steps(&definition, change.now, &mut problems);
     let target_id = check_target(&definition, &snapshot, &mut problems);
     problems.into_result()?;

@@ -15,6 +15,19 @@ pub struct EnvironmentDefinition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 4000)]
     pub description: Option<String>,
+    /// How many people other than its author must approve a change of what edges serve; see `/change-requests`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[schema(minimum = 0, maximum = 10, default = 0)]
+    pub required_approvals: u32,
+    /// E-mail addresses of the people whose approvals count; everybody's when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 100)]
+    pub approvers: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What the platform adds to an environment.

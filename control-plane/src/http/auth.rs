@@ -102,6 +102,12 @@ impl Caller {
         Reach::of(&self.grants, |own| own == role)
     }
 
+    /// Whether it may change what edges of a project serve.
+    pub(crate) fn may_publish(&self, project_id: &str) -> bool {
+        let publishes = |role: Role| matches!(role, Role::Publisher | Role::Admin);
+        self.grants.iter().any(|grant| publishes(grant.role) && grant.covers(project_id))
+    }
+
     /// The only project that it sees, if it sees one alone.
     pub(crate) fn sole_project(&self) -> Option<String> {
         match self.reach() {

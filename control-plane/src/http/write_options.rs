@@ -1,4 +1,4 @@
-//! What every write takes beside its body: `?dry_run=true` and `?comment=`.
+//! What every write takes beside its body: `?dry_run=true`, `?comment=`, `?propose=true` and `?emergency=true`.
 
 use crate::error::ApiError;
 use axum::http::Uri;
@@ -14,6 +14,22 @@ pub(crate) struct WriteOptions {
     pub(crate) dry_run: bool,
     /// Why it is done, for history and audit.
     pub(crate) comment: Option<String>,
+    /// Keep it as a change request instead of doing it.
+    pub(crate) propose: bool,
+    /// Whether it takes approvals where an environment asks for them.
+    pub(crate) approvals: Approvals,
+}
+
+/// Whether a write takes approvals where an environment asks for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Approvals {
+    /// It does.
+    #[default]
+    Needed,
+    /// It is to be done without them.
+    Emergency,
+    /// It has them. No request can say so.
+    Given,
 }
 
 impl WriteOptions {
@@ -28,11 +44,17 @@ impl WriteOptions {
         let mut others = form_urlencoded::Serializer::new(String::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
-                "dry_run" => {
-                    options.dry_run = match &*value {
+                "dry_run" | "propose" | "emergency" => {
+                    let given = match &*value {
                         "true" => true,
                         "false" => false,
-                        _ => return Err(refuse("dry_run", "must be true or false")),
+                        _ => return Err(refuse(&name, "must be true or false")),
+                    };
+                    match &*name {
+                        "dry_run" => options.dry_run = given,
+                        "propose" => options.propose = given,
+                        _ if given => options.approvals = Approvals::Emergency,
+                        _ => {}
                     }
                 }
                 "comment" => {
@@ -46,6 +68,9 @@ impl WriteOptions {
                     others.append_pair(&name, &value);
                 }
             }
+        }
+        if options.approvals == Approvals::Emergency && options.comment.is_none() {
+            return Err(refuse("emergency", "takes a comment that says why"));
         }
         let others = others.finish();
         let rest = if others.is_empty() {
@@ -67,7 +92,14 @@ mod tests {
     fn the_options_of_a_write_are_taken_out_of_its_query() {
         let mut uri: Uri = "/flags?comment=why%20not&x=1&dry_run=true".parse().unwrap();
         let options = WriteOptions::take(&mut uri).unwrap();
-        assert_eq!(options, WriteOptions { dry_run: true, comment: Some("why not".to_owned()) });
+        assert_eq!(
+            options,
+            WriteOptions {
+                dry_run: true,
+                comment: Some("why not".to_owned()),
+                ..WriteOptions::default()
+            }
+        );
         assert_eq!(uri.to_string(), "/flags?x=1");
         for wrong in ["/flags?dry_run=1", "/flags?dry_run=", "/flags?comment=a%0Ab"] {
             assert!(WriteOptions::take(&mut wrong.parse().unwrap()).is_err(), "{wrong}");

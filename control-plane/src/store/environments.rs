@@ -1,6 +1,7 @@
 //! Revisions of environments: what changed since it was last published, and one writer at a time.
 
 use super::db::Tx;
+use crate::definition::EnvironmentDefinition;
 
 /// Announces that something changes from which this environment's config is compiled, and keeps every
 /// other writer of the environment out until the transaction ends. To be called before anything is read
@@ -43,6 +44,19 @@ pub async fn project_of(tx: &mut Tx, environment_id: &str) -> sqlx::Result<Optio
         )
         .await?;
     row.map(|row| row.text("project_id")).transpose()
+}
+
+/// How many approvals a change of what the environment's edges serve takes.
+pub async fn required_approvals(tx: &mut Tx, environment_id: &str) -> anyhow::Result<u32> {
+    let row = tx
+        .fetch_optional(
+            "SELECT definition FROM environments WHERE id = $1",
+            [environment_id.into()],
+        )
+        .await?;
+    let Some(row) = row else { return Ok(0) };
+    let definition: EnvironmentDefinition = serde_json::from_str(&row.text("definition")?)?;
+    Ok(definition.required_approvals)
 }
 
 /// Every environment with its revision, as (environment id, project id, revision).

@@ -19,6 +19,7 @@ pub mod reports;
 pub mod decisions;
 pub mod leases;
 pub mod webhooks;
+pub mod change_requests;
 
 pub use db::{Arg, Db, Row, Tx};
 pub use resource::{Resource, Versioned};

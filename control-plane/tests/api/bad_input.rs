@@ -33,6 +33,7 @@ async fn furnish(server: &Server) {
     server.made("flags", new_nav()).await;
     server.made("users", json!({ "email": "ada@example.org" })).await;
     server.made("schedules", sample("/api/v1/schedules", "post")).await;
+    server.made("flags/new_nav/kill?propose=true", json!({})).await;
     server
         .made(
             "webhooks",
@@ -60,6 +61,7 @@ async fn cases(server: &Server) -> Vec<Case> {
         ("/users/", id_of("users").await),
         ("/schedules/", "off".to_owned()),
         ("/webhooks/", "hook".to_owned()),
+        ("/change-requests/", id_of("change-requests").await),
     ];
     let mut cases = Vec::new();
     for (route, method, operation) in operations() {
@@ -204,6 +206,7 @@ async fn changes(server: &Server) -> Vec<i64> {
         "schedules",
         "webhooks",
         "webhook_deliveries",
+        "change_requests",
     ] {
         let row = tx
             .fetch_optional(&format!("SELECT COUNT(*) AS n FROM {table}"), [])

@@ -21,6 +21,7 @@ mod decisions;
 mod schedules;
 mod webhooks;
 mod bundles;
+mod change_requests;
 mod flags;
 mod history;
 mod forwarding;

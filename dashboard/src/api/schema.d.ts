@@ -90,6 +90,94 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/change-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the project's change requests, newest first. */
+        get: operations["list_change_requests"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/change-requests/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Answers a change request. */
+        get: operations["get_change_request"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/change-requests/{id}/apply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Applies an approved change request: the write is made as it was proposed, by whoever applies it, whose role must
+         *     allow it. One that is refused is answered as the write itself would be, and stays open.
+         */
+        post: operations["apply_change_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/change-requests/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Agrees with a change request, in person: its author cannot, and tokens cannot. `?comment=` says why. */
+        post: operations["approve_change_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/change-requests/{id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Closes a change request without applying it: rejected by others or withdrawn by its author. */
+        post: operations["close_change_request"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/config": {
         parameters: {
             query?: never;
@@ -1477,6 +1565,18 @@ export interface components {
             /** @description Why. */
             comment?: string | null;
         };
+        /** @description What an environment asks for. */
+        ApprovalRule: {
+            /** @description Whose approvals count; everybody's when empty. */
+            approvers: string[];
+            /** @description Id of the environment. */
+            environment: string;
+            /**
+             * Format: int32
+             * @description Approvals that a change of what its edges serve takes.
+             */
+            required_approvals: number;
+        };
         /** @description Unit id → variant. */
         Assignments: {
             [key: string]: string;
@@ -1599,6 +1699,45 @@ export interface components {
              * @description Version of this form: 1.
              */
             sortition: number;
+        };
+        /** @description Somebody agrees. */
+        ChangeApproval: {
+            /** @description When. */
+            approved_at: components["schemas"]["Time"];
+            /** @description E-mail address. */
+            approver: string;
+            /** @description Why. */
+            comment?: string | null;
+        };
+        /** @description A write that waits for approvals, or waited. */
+        ChangeRequest: {
+            /** @description Who agreed, each in person. */
+            approvals: components["schemas"]["ChangeApproval"][];
+            /** @description Whether it may be applied. */
+            approved: boolean;
+            /** @description Who proposed it. */
+            author: string;
+            /** @description Its body; null without one. */
+            body: components["schemas"]["JsonValue"];
+            /** @description Why. */
+            comment?: string | null;
+            /** @description When it was proposed. */
+            created_at: components["schemas"]["Time"];
+            ended_at?: components["schemas"]["Time"] | null;
+            /** @description Who applied or closed it. */
+            ended_by?: string | null;
+            /** @description The environments that it touches, and what they ask for now. */
+            environments: components["schemas"]["ApprovalRule"][];
+            /** @description Id. */
+            id: string;
+            /** @description HTTP method of the write. */
+            method: string;
+            /** @description Its path and query, below `/api/v1`. */
+            path: string;
+            /** @description What it would have done when it was proposed. */
+            preview: Record<string, never>;
+            /** @description `open`, `applied` or `closed`. */
+            status: string;
         };
         /** @description Where the client form of a generation lies: what browsers hold of it, a blob of the same format. */
         ClientFormObject: {
@@ -1856,6 +1995,8 @@ export interface components {
         EffectScale: "relative" | "absolute";
         /** @description An environment; its id begins with its name and stands in keys and paths. */
         Environment: {
+            /** @description E-mail addresses of the people whose approvals count; everybody's when empty. */
+            approvers?: string[];
             /** @description When it was created. */
             created_at: components["schemas"]["Time"];
             /** @description What the environment is for. */
@@ -1864,6 +2005,12 @@ export interface components {
             id: string;
             /** @description Name, unique in its project. It begins the environment's id and cannot change. */
             name: components["schemas"]["Slug"];
+            /**
+             * Format: int32
+             * @description How many people other than its author must approve a change of what edges serve; see `/change-requests`.
+             * @default 0
+             */
+            required_approvals?: number;
             /** @description When it was last changed. */
             updated_at: components["schemas"]["Time"];
             /**
@@ -1874,16 +2021,32 @@ export interface components {
         };
         /** @description An environment as authored. */
         EnvironmentDefinition: {
+            /** @description E-mail addresses of the people whose approvals count; everybody's when empty. */
+            approvers?: string[];
             /** @description What the environment is for. */
             description?: string | null;
             /** @description Name, unique in its project. It begins the environment's id and cannot change. */
             name: components["schemas"]["Slug"];
+            /**
+             * Format: int32
+             * @description How many people other than its author must approve a change of what edges serve; see `/change-requests`.
+             * @default 0
+             */
+            required_approvals?: number;
         };
         /** @description A JSON Merge Patch: members that are left out stay, null takes one away. */
         EnvironmentDefinitionPatch: {
+            /** @description E-mail addresses of the people whose approvals count; everybody's when empty. */
+            approvers?: string[] | null;
             /** @description What the environment is for. */
             description?: string | null;
             name?: null | components["schemas"]["Slug"];
+            /**
+             * Format: int32
+             * @description How many people other than its author must approve a change of what edges serve; see `/change-requests`.
+             * @default 0
+             */
+            required_approvals?: number | null;
         };
         /** @description `*`, all messages about a kind of thing (`experiment.*`), or one type (`experiment.started`). */
         EventPattern: string;
@@ -2677,6 +2840,41 @@ export interface components {
                  * @description Version that was made.
                  */
                 version?: number | null;
+            }[];
+            /** @description `cursor` of the next page; null at the end. */
+            next_cursor?: string | null;
+        };
+        /** @description One page of a list. */
+        ListOf_ChangeRequest: {
+            /** @description The items. */
+            data: {
+                /** @description Who agreed, each in person. */
+                approvals: components["schemas"]["ChangeApproval"][];
+                /** @description Whether it may be applied. */
+                approved: boolean;
+                /** @description Who proposed it. */
+                author: string;
+                /** @description Its body; null without one. */
+                body: components["schemas"]["JsonValue"];
+                /** @description Why. */
+                comment?: string | null;
+                /** @description When it was proposed. */
+                created_at: components["schemas"]["Time"];
+                ended_at?: components["schemas"]["Time"] | null;
+                /** @description Who applied or closed it. */
+                ended_by?: string | null;
+                /** @description The environments that it touches, and what they ask for now. */
+                environments: components["schemas"]["ApprovalRule"][];
+                /** @description Id. */
+                id: string;
+                /** @description HTTP method of the write. */
+                method: string;
+                /** @description Its path and query, below `/api/v1`. */
+                path: string;
+                /** @description What it would have done when it was proposed. */
+                preview: Record<string, never>;
+                /** @description `open`, `applied` or `closed`. */
+                status: string;
             }[];
             /** @description `cursor` of the next page; null at the end. */
             next_cursor?: string | null;
@@ -4437,6 +4635,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -4489,6 +4691,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -4663,6 +4869,216 @@ export interface operations {
             };
         };
     };
+    list_change_requests: {
+        parameters: {
+            query?: {
+                /** @description Most items to answer, 1 to 500. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Only items of this status. */
+                status?: string;
+                /** @description Only items whose name or key contains this text. */
+                q?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOf_ChangeRequest"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    get_change_request: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeRequest"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    apply_change_request: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeRequest"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    approve_change_request: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeRequest"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    close_change_request: {
+        parameters: {
+            query?: {
+                /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
+                dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
+                /** @description Why, for history and audit. */
+                comment?: string;
+            };
+            header?: {
+                /** @description Project, unless the token sees one alone; `default` when absent. */
+                "X-Project"?: string;
+                /** @description Environment by name or id; `production` when absent. */
+                "X-Environment"?: string;
+                /** @description The same request with the same key is done once, for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangeRequest"];
+                };
+            };
+            "4XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     get_config: {
         parameters: {
             query?: {
@@ -4751,6 +5167,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -4837,6 +5257,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -4997,6 +5421,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5083,6 +5511,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5131,6 +5563,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5176,6 +5612,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5219,6 +5659,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5273,6 +5717,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5354,6 +5802,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5410,6 +5862,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5460,6 +5916,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5550,6 +6010,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5630,6 +6094,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5673,6 +6141,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5720,6 +6192,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5767,6 +6243,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5814,6 +6294,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5857,6 +6341,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -5978,6 +6466,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6064,6 +6556,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6109,6 +6605,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6195,6 +6695,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6238,6 +6742,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6326,6 +6834,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6412,6 +6924,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6460,6 +6976,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6548,6 +7068,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6595,6 +7119,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6679,6 +7207,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6765,6 +7297,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6813,6 +7349,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -6935,6 +7475,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -7055,6 +7599,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -7141,6 +7689,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -7189,6 +7741,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -7277,6 +7833,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -7383,6 +7943,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -7469,6 +8033,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -7664,6 +8232,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -7705,6 +8277,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -7789,6 +8365,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -7875,6 +8455,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8002,6 +8586,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8054,6 +8642,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8136,6 +8728,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8222,6 +8818,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8270,6 +8870,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8358,6 +8962,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8436,6 +9044,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8523,6 +9135,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8609,6 +9225,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8697,6 +9317,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8783,6 +9407,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8869,6 +9497,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -8917,6 +9549,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -9005,6 +9641,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -9099,6 +9739,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };
@@ -9140,6 +9784,10 @@ export interface operations {
             query?: {
                 /** @description Say what the write would do, and do nothing: answered 200 with a `Preview`. */
                 dry_run?: boolean;
+                /** @description Keep the write as a change request instead of doing it: answered 202 with a `ChangeRequest`. */
+                propose?: boolean;
+                /** @description Do it without the approvals that it takes; for admins, with a comment. It is logged. */
+                emergency?: boolean;
                 /** @description Why, for history and audit. */
                 comment?: string;
             };

@@ -1,0 +1,2 @@
+DROP TABLE change_request_approvals;
+DROP TABLE change_requests;

@@ -41,6 +41,7 @@ function results(metric: Partial<MetricResult>, compared: Partial<VariantResult>
     alpha: 0.05,
     exposures: { treatment: 498, control: 512 },
     excluded_multiple_variants: 0,
+    recommendations: [],
     warnings: [],
     looks: [],
     metrics: [

@@ -80,7 +80,9 @@ impl<'r> Raw<'r> {
     /// The number that it is, rounded to the nearest double; `None` also beyond all doubles.
     pub(crate) fn number(self) -> Option<f64> {
         match self.0.as_bytes().first() {
-            Some(b'-' | b'0'..=b'9') => number::parse(self.0).filter(|number| number.is_finite()),
+            Some(b'-' | b'0'..=b'9') => {
+                Some(number::parse(self.0)).filter(|number| number.is_finite())
+            }
             _ => None,
         }
     }

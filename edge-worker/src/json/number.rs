@@ -9,8 +9,8 @@ const POWERS: [f64; 23] = [
 const MAX_DIGITS: usize = 15;
 
 /// The number that a text of JSON's grammar says; infinite where it is beyond all doubles.
-pub(super) fn parse(text: &str) -> Option<f64> {
-    simple(text).or_else(|| exact(text))
+pub(super) fn parse(text: &str) -> f64 {
+    simple(text).unwrap_or_else(|| exact(text))
 }
 
 /// Numbers of few digits and without exponent: both parts are exact, so that one division rounds once (W. D. Clinger, "How to Read Floating
@@ -40,13 +40,13 @@ fn simple(text: &str) -> Option<f64> {
 
 /// All others, by the standard library.
 #[cfg(not(target_arch = "wasm32"))]
-fn exact(text: &str) -> Option<f64> {
-    text.parse().ok()
+fn exact(text: &str) -> f64 {
+    text.parse().unwrap_or(f64::NAN)
 }
 
 /// All others, by JavaScript, which reads as exactly and whose tables are no part of the Worker.
 #[cfg(target_arch = "wasm32")]
-fn exact(text: &str) -> Option<f64> {
+fn exact(text: &str) -> f64 {
     use wasm_bindgen::prelude::wasm_bindgen;
 
     #[wasm_bindgen]
@@ -54,5 +54,5 @@ fn exact(text: &str) -> Option<f64> {
         #[wasm_bindgen(js_name = Number)]
         fn number(text: &str) -> f64;
     }
-    Some(number(text))
+    number(text)
 }

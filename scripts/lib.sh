@@ -179,7 +179,8 @@ run_rust_tests() {
     local which=$1
     if cargo nextest --version >/dev/null 2>&1; then
         case $which in
-        parts) cargo nextest run "${WORKSPACE[@]}" --no-fail-fast -E 'not package(platform-tests)' ;;
+        # Half of their time is waiting, for a killed process's lease or a retry: more at once than there are cores.
+        parts) cargo nextest run "${WORKSPACE[@]}" --no-fail-fast --test-threads 4 -E 'not package(platform-tests)' ;;
         platform) cargo nextest run "${WORKSPACE[@]}" --no-fail-fast -E 'package(platform-tests)' ;;
         esac
     else

@@ -15,7 +15,8 @@ use crate::http::{
     Caller, EmptyBody, InEnvironment, InProject, ListQuery, NoQuery, PathKey, Query,
 };
 use crate::state::AppState;
-use crate::store::change_requests::{self as store, ApprovalRow, ChangeRequestRow};
+use crate::store::approvals::{self, ApprovalRow, Subject};
+use crate::store::change_requests::{self as store, ChangeRequestRow};
 use crate::store::{Tx, resource};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
@@ -206,7 +207,7 @@ async fn note(
 }
 
 async fn view(tx: &mut Tx, row: ChangeRequestRow) -> Result<ChangeRequest, ApiError> {
-    let approvals = store::approvals(tx, &row.id).await?;
+    let approvals = approvals::approvals(tx, Subject::ChangeRequest(&row.id)).await?;
     let ids: Vec<String> = serde_json::from_str(&row.environments).unwrap_or_default();
     let mut environments = Vec::new();
     for id in ids {
@@ -332,7 +333,7 @@ pub(crate) async fn approve_change_request(
         at: change.now,
         comment: caller.write.comment.clone(),
     };
-    if store::approve(&mut change.tx, &row.id, &approval).await? {
+    if approvals::approve(&mut change.tx, Subject::ChangeRequest(&row.id), &approval).await? {
         note(&mut change, &row, "approved").await?;
     }
     let view = view(&mut change.tx, row).await?;

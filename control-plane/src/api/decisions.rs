@@ -9,7 +9,8 @@ use crate::http::auth::ActorKind;
 use crate::http::{Body, EmptyBody, IfMatch, InEnvironment, NoQuery, PathKey};
 use crate::reports::results::{Results, results};
 use crate::state::AppState;
-use crate::store::decisions::{self, ApprovalRow, DecisionRow};
+use crate::store::approvals::{self, ApprovalRow, Subject};
+use crate::store::decisions::{self, DecisionRow};
 use crate::store::{Tx, Versioned, reports, resource};
 use analysis::report::ReportStatus;
 use axum::Json;
@@ -245,7 +246,7 @@ async fn load(
     let row = row.ok_or_else(|| ApiError::not_found("decision about experiment", id))?;
     let mut decision: Decision =
         serde_json::from_str(&row.record).map_err(|e| ApiError::Internal(e.into()))?;
-    let approvals = decisions::approvals(tx, &experiment.id).await?;
+    let approvals = approvals::approvals(tx, Subject::Decision(&experiment.id)).await?;
     decision.approvals = approvals
         .into_iter()
         .map(|ApprovalRow { approver, at, comment, .. }| Approval {
@@ -284,7 +285,7 @@ pub(crate) async fn approve_decision(
         at: change.now,
         comment: caller.write.comment.clone(),
     };
-    if decisions::approve(&mut change.tx, &row.experiment_id, &approval).await? {
+    if approvals::approve(&mut change.tx, Subject::Decision(&row.experiment_id), &approval).await? {
         let image = json!({ "approvals": [approval.approver] });
         let name = (&*row.experiment_id, &*decision.experiment);
         change.note_values("decision", name, None, "approved", None, Some(image)).await?;

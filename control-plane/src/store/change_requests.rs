@@ -42,19 +42,6 @@ pub struct ChangeRequestRow {
     pub ended_by: Option<String>,
 }
 
-/// Somebody who agreed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApprovalRow {
-    /// Id of the user.
-    pub user_id: String,
-    /// E-mail address at that time.
-    pub approver: String,
-    /// When.
-    pub at: Timestamp,
-    /// Why.
-    pub comment: Option<String>,
-}
-
 /// Writes one.
 pub async fn insert(tx: &mut Tx, row: &ChangeRequestRow) -> sqlx::Result<()> {
     tx.execute(
@@ -135,45 +122,6 @@ pub async fn set_status(
         )
         .await?;
     Ok(n_rows == 1)
-}
-
-/// Notes that somebody agreed; `false` when they had before.
-pub async fn approve(tx: &mut Tx, id: &str, approval: &ApprovalRow) -> sqlx::Result<bool> {
-    let n_rows = tx
-        .execute(
-            "INSERT INTO change_request_approvals (change_request_id, user_id, approver, at, comment) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (change_request_id, user_id) DO NOTHING",
-            [
-                id.into(),
-                (&approval.user_id).into(),
-                (&approval.approver).into(),
-                approval.at.as_millisecond().into(),
-                approval.comment.as_deref().into(),
-            ],
-        )
-        .await?;
-    Ok(n_rows == 1)
-}
-
-/// Everybody who agreed, in that order.
-pub async fn approvals(tx: &mut Tx, id: &str) -> anyhow::Result<Vec<ApprovalRow>> {
-    let rows = tx
-        .fetch_all(
-            "SELECT user_id, approver, at, comment FROM change_request_approvals \
-             WHERE change_request_id = $1 ORDER BY at, user_id",
-            [id.into()],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(ApprovalRow {
-                user_id: row.text("user_id")?,
-                approver: row.text("approver")?,
-                at: Timestamp::from_millisecond(row.int("at")?)?,
-                comment: row.opt_text("comment")?,
-            })
-        })
-        .collect()
 }
 
 fn read(row: &Row) -> anyhow::Result<ChangeRequestRow> {

@@ -18,19 +18,6 @@ pub struct DecisionRow {
     pub record: String,
 }
 
-/// Somebody who agreed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApprovalRow {
-    /// Id of the user.
-    pub user_id: String,
-    /// E-mail address at that time.
-    pub approver: String,
-    /// When.
-    pub at: Timestamp,
-    /// Why.
-    pub comment: Option<String>,
-}
-
 /// Writes a decision; `false` when there is one already.
 pub async fn insert(tx: &mut Tx, row: &DecisionRow) -> sqlx::Result<bool> {
     let n_rows = tx
@@ -67,47 +54,4 @@ pub async fn find(tx: &mut Tx, experiment_id: &str) -> anyhow::Result<Option<Dec
         })
     })
     .transpose()
-}
-
-/// Notes that somebody agreed; `false` when they had before.
-pub async fn approve(
-    tx: &mut Tx,
-    experiment_id: &str,
-    approval: &ApprovalRow,
-) -> sqlx::Result<bool> {
-    let n_rows = tx
-        .execute(
-            "INSERT INTO decision_approvals (experiment_id, user_id, approver, at, comment) \
-             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (experiment_id, user_id) DO NOTHING",
-            [
-                experiment_id.into(),
-                (&approval.user_id).into(),
-                (&approval.approver).into(),
-                approval.at.as_millisecond().into(),
-                approval.comment.as_deref().into(),
-            ],
-        )
-        .await?;
-    Ok(n_rows == 1)
-}
-
-/// Everybody who agreed, in that order.
-pub async fn approvals(tx: &mut Tx, experiment_id: &str) -> anyhow::Result<Vec<ApprovalRow>> {
-    let rows = tx
-        .fetch_all(
-            "SELECT user_id, approver, at, comment FROM decision_approvals \
-             WHERE experiment_id = $1 ORDER BY at, user_id",
-            [experiment_id.into()],
-        )
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(ApprovalRow {
-                user_id: row.text("user_id")?,
-                approver: row.text("approver")?,
-                at: Timestamp::from_millisecond(row.int("at")?)?,
-                comment: row.opt_text("comment")?,
-            })
-        })
-        .collect()
 }

@@ -16,6 +16,7 @@ pub mod idempotency;
 pub mod snapshot;
 pub mod publications;
 pub mod reports;
+pub mod approvals;
 pub mod decisions;
 pub mod leases;
 pub mod webhooks;

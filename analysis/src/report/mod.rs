@@ -4,10 +4,20 @@
 //! until the horizon is the API's duty, because only readers are bound by it. What is undefined is
 //! `None` (`null`), with a word that says why; it is never 0, 1 or NaN.
 
+mod sequential;
+mod group_sequential;
+mod recommendation;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub use group_sequential::{
+    GroupSequentialReport, GroupSequentialVerdict, LookBoundary, TakenLook,
+};
+pub use recommendation::{Condition, ConditionCode, Recommendation, RecommendedAction};
+pub use sequential::{GuardrailReport, GuardrailVerdict, Sequential, SequentialAlternative};
 
 use crate::plan::{Direction, GroupSequentialPlan, MetricRole, Scale};
 
@@ -272,89 +282,6 @@ pub struct Comparison {
     pub cuped: Option<CupedReport>,
 }
 
-/// Values that may be looked at at any time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(as = SequentialResult))]
-pub struct Sequential {
-    /// `confidence_sequence` or `count_mixture`: the method of the p-value.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(required = false))]
-    pub method: String,
-    /// What the p-value is about: two-sided, or the bad direction of a guardrail.
-    #[serde(default)]
-    pub alternative: SequentialAlternative,
-    /// Units of both arms whose window has closed, or all of them without a window.
-    #[serde(default)]
-    pub n: u64,
-    /// Whether the metric has no window, so that a unit's number may still grow.
-    #[serde(default)]
-    pub cumulative: bool,
-    /// Always-valid p-value of this look.
-    pub p_value: Option<f64>,
-    /// The smallest one at any look of this phase, which is valid as well; filled by whoever keeps the
-    /// looks.
-    #[serde(default)]
-    pub running_p_value: Option<f64>,
-    /// Corrected: Holm over primaries × treatments, Benjamini–Hochberg over secondaries.
-    #[serde(default)]
-    pub p_adjusted: Option<f64>,
-    /// Confidence sequence of the effect, two-sided.
-    pub ci: Option<[f64; 2]>,
-    /// Confidence sequence of the lift, two-sided.
-    pub lift_ci: Option<[f64; 2]>,
-    /// Why nothing may be decided yet, such as `asymptotics_not_reached`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gate: Option<String>,
-    /// Always-valid verdict.
-    pub verdict: Verdict,
-}
-
-/// Direction of an always-valid test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum SequentialAlternative {
-    /// Treatment differs.
-    #[default]
-    TwoSided,
-    /// Treatment is greater.
-    Greater,
-    /// Treatment is less.
-    Less,
-}
-
-/// What a guardrail asks for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(as = GuardrailResult))]
-pub struct GuardrailReport {
-    /// `continue`, `alert` or `pause`.
-    pub action: GuardrailVerdict,
-    /// How much worse than control, on the scale of the margin; negative is better. `None` when it is
-    /// undefined, or without bound because the control is zero.
-    pub degradation: Option<f64>,
-    /// How much is tolerated.
-    pub margin: f64,
-    /// Always-valid p-value below which it alerts.
-    pub alert_below: f64,
-    /// Always-valid p-value below which it pauses.
-    pub pause_below: f64,
-}
-
-/// What a guardrail asks for, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum GuardrailVerdict {
-    /// Nothing.
-    Continue,
-    /// Somebody should look.
-    Alert,
-    /// The experiment must be paused.
-    Pause,
-}
-
 /// A comparison adjusted by what was known of each unit before its exposure (CUPED).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -392,87 +319,6 @@ pub struct CupedReport {
     pub pre_exposure_p_value: Option<f64>,
 }
 
-/// A group-sequential test: its boundaries, and what its looks have found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(as = GroupSequentialResult))]
-pub struct GroupSequentialReport {
-    /// Share of the planned information that is there now.
-    pub information_rate: f64,
-    /// Planned looks whose rate is reached.
-    pub looks_due: u32,
-    /// Two-sided alpha of this comparison: that of the experiment, divided by primaries × treatments.
-    pub alpha: f64,
-    /// Standard normal statistic of this analysis; withheld before the horizon.
-    pub statistic: Option<f64>,
-    /// Looks that were taken, each once; filled by whoever keeps the looks, as is all that follows.
-    #[serde(default)]
-    pub looks: Vec<TakenLook>,
-    /// Boundaries of the looks that were taken, and then of those that are planned.
-    #[serde(default)]
-    pub boundaries: Vec<LookBoundary>,
-    /// Repeated interval of the effect at the look that decided, or at the last one.
-    #[serde(default)]
-    pub ci: Option<[f64; 2]>,
-    /// p-value by stagewise ordering, once the test has ended.
-    #[serde(default)]
-    pub p_value: Option<f64>,
-    /// What the looks say.
-    #[serde(default)]
-    pub verdict: GroupSequentialVerdict,
-}
-
-/// What one planned look found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct TakenLook {
-    /// Number of the planned look, from 1; looks in between were missed.
-    pub planned: u32,
-    /// When it was taken.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
-    pub as_of: Timestamp,
-    /// Share of the planned information that was there.
-    pub information_rate: f64,
-    /// Standard normal statistic.
-    pub statistic: f64,
-    /// Treatment − control.
-    pub effect: f64,
-    /// Standard error of the effect.
-    pub se: f64,
-}
-
-/// Boundaries of one look.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct LookBoundary {
-    /// Information rate of the look.
-    pub information_rate: f64,
-    /// |statistic| from which on the null is rejected; `None` where nothing may be spent.
-    pub efficacy: Option<f64>,
-    /// Statistic in the good direction at or below which it is advised to give up; `None` without.
-    pub futility: Option<f64>,
-    /// p-value at which the look by itself rejects.
-    pub nominal_p: f64,
-    /// Alpha that is spent by the look.
-    pub cumulative_alpha: f64,
-}
-
-/// What the looks of a group-sequential test say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum GroupSequentialVerdict {
-    /// Nothing yet.
-    #[default]
-    Continue,
-    /// A look crossed the boundary of efficacy, in either direction: the test has ended.
-    Efficacy,
-    /// The last look fell to the boundary of futility.
-    Futility,
-    /// All looks were taken, and none crossed.
-    NotSignificant,
-}
-
 /// The Bayesian view of a comparison. Not to decide by: looked at again and again, it errs more often
 /// than its numbers say.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -495,70 +341,6 @@ pub struct BayesianReport {
     pub expected_loss_control: f64,
     /// Equal-tailed interval with probability 1 − alpha.
     pub ci: [f64; 2],
-}
-
-/// What to do with a treatment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Recommendation {
-    /// Treatment.
-    pub variant: String,
-    /// What to do.
-    pub action: RecommendedAction,
-    /// What it rests on: to ship, all of them must be met.
-    pub conditions: Vec<Condition>,
-}
-
-/// What to do with a treatment, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum RecommendedAction {
-    /// It is better, and does no harm.
-    Ship,
-    /// There is not enough to decide.
-    Continue,
-    /// There is enough, and no reason to ship.
-    End,
-    /// It does harm, or its numbers cannot be believed.
-    Abort,
-}
-
-/// One condition of a recommendation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "openapi", schema(as = RecommendationCondition))]
-pub struct Condition {
-    /// Which one.
-    pub code: ConditionCode,
-    /// Whether it is met.
-    pub met: bool,
-    /// The condition as a sentence.
-    pub rule: String,
-    /// Metrics or warnings that stand against it.
-    #[serde(default)]
-    pub unmet_by: Vec<String>,
-}
-
-/// The conditions of a recommendation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ConditionCode {
-    /// The group sizes fit the planned split.
-    SampleRatio,
-    /// No warning makes the numbers doubtful.
-    DataQuality,
-    /// No primary metric is significantly worse, and no guardrail asks for a pause.
-    NoHarm,
-    /// The horizon is reached, or a test that may stop early has decided.
-    Conclusive,
-    /// A primary metric is significantly better.
-    PrimaryBetter,
-    /// No guardrail alerts.
-    GuardrailsQuiet,
-    /// Every guardrail's interval excludes a degradation beyond its margin.
-    GuardrailsNotInferior,
 }
 
 /// What a comparison says.
